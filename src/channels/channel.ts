@@ -1,0 +1,131 @@
+// The port every payment channel implements. A channel decides whether money moved; this service only asks.
+// A connector never throws for what the channel said: it translates every answer into a verdict, and what it
+// cannot place is `unknown`. It keeps no state of its own: `memory` travels with the refund instead.
+import type { Attention, FailureCode } from "../refunds/refund.ts";
+
+/** What the channel is asked to do. The number never changes for a refund: it is the only fence against paying twice. */
+export interface RefundOrder {
+  /** The refund's number at the channel; connectors shape it to their alphabet by a pure function. */
+  number: string;
+  /** Minor units of `currency`. */
+  amount: number;
+  currency: string;
+  /** The whole charge, minor units. */
+  chargeAmount: number;
+  charge: string;
+  chargeOrderNo: string;
+  /** The channel's serial number of the payment. */
+  transactionNo: string | null;
+  channel: string;
+  livemode: boolean;
+  description: string;
+  fundingSource: string | null;
+  /** How often this number has been submitted, this time included. */
+  attempt: number;
+  /** When it was first submitted, ms since the epoch; null before the first time. */
+  submittedAt: number | null;
+  /** When the refund was created, Unix seconds. */
+  created: number;
+  /** What the connector asked to be remembered with the last verdict. */
+  memory: string | null;
+}
+
+/** An account at a channel, pinned on the refund at its first send. `credentials` stay sealed until a connector opens them. */
+export interface ChannelAccount {
+  id: string;
+  revision: number;
+  credentials: string;
+}
+
+interface VerdictFacts {
+  /** The number, amount and currency the channel speaks of; amount and currency are null where it does not say. */
+  number: string;
+  amount: number | null;
+  currency: string | null;
+  /** When the channel was asked (ms): a verdict older than the last one applied is dropped. */
+  askedAt: number;
+  /** Replaces the refund's `memory` when given. */
+  memory?: string;
+}
+
+/** What a channel says of a refund. Only `declined` releases money, and only when no earlier attempt is in doubt. */
+export type Verdict = VerdictFacts &
+  (
+    | {
+        kind: "succeeded";
+        transactionNo: string | null /** Unix seconds; now when absent. */;
+        succeededAt?: number;
+      }
+    | {
+        kind: "declined";
+        /** The channel's own code and words, kept in `extra`. */
+        code: string;
+        words: string;
+        failureCode?: FailureCode;
+      }
+    | {
+        kind: "accepted";
+        transactionNo?: string | null;
+        attention?: Attention;
+        /** A page the merchant must open. */
+        url?: string;
+        /** ms since the epoch. */
+        askAgainAt?: number;
+      }
+    /** Certainly not sent; `retryAt` in ms since the epoch. */
+    | { kind: "notSent"; reason: "throttled" | "configuration"; retryAt: number }
+    | { kind: "unknown"; failureCode?: FailureCode; words?: string }
+    | { kind: "notFound" }
+  );
+
+export interface ChannelFacts {
+  /** The channel refunds a charge once, whole, or not at all. */
+  fullRefundOnly: boolean;
+  /** How long after payment the channel still refunds, in seconds. */
+  windowSeconds: number;
+  /** The smallest gap between two refunds of a charge. */
+  spacingMs: number;
+  /** How long after a submission a "not found" begins to mean that it never arrived. */
+  settlingMs: number;
+}
+
+/** `signal` fires when the asker has stopped listening; whatever comes later is lost and must be asked for again. */
+export interface Channel {
+  facts(order: { channel: string; description: string }): ChannelFacts;
+  refund(
+    order: RefundOrder,
+    account: ChannelAccount | null,
+    now: number,
+    signal: AbortSignal,
+  ): Promise<Verdict>;
+  query(
+    order: RefundOrder,
+    account: ChannelAccount | null,
+    now: number,
+    signal: AbortSignal,
+  ): Promise<Verdict>;
+  /** Confirms a payment before its first live refund, where the channel can be asked. */
+  verifyPayment?(
+    payment: { transactionNo: string | null; orderNo: string; amount: number; currency: string },
+    account: ChannelAccount,
+    signal: AbortSignal,
+  ): Promise<"paid" | "mismatch" | "unknown">;
+  /** Reads a notice from the channel; null when its signature does not hold. */
+  readNotice?(request: Request, account: ChannelAccount): Promise<Verdict[] | null>;
+}
+
+const DAY = 86_400;
+const WINDOWS: [prefix: string, days: number][] = [
+  ["alipay", 90],
+  ["wx", 365],
+  ["upacp", 330],
+];
+
+/** The channels that refund only the whole amount, at once (in-app quick pay). */
+const FULL_REFUND_ONLY = new Set(["cnp_u", "cnp_f"]);
+
+/** What holds for a channel name in both modes, before a connector says otherwise. */
+export function channelRules(channel: string): Pick<ChannelFacts, "fullRefundOnly" | "windowSeconds"> {
+  const days = WINDOWS.find(([prefix]) => channel.startsWith(prefix))?.[1] ?? 365;
+  return { fullRefundOnly: FULL_REFUND_ONLY.has(channel), windowSeconds: days * DAY };
+}

@@ -1,0 +1,146 @@
+// What crosses from the Worker to a ledger and back. Both sides may run different versions during a deployment:
+// every call says its version and which features it relies on, and a ledger that lacks one refuses.
+import type { ChannelAccount, Verdict } from "../channels/channel.ts";
+import type { Fingerprints, FundingSource, Language, Refund } from "../refunds/refund.ts";
+import type { Refusal } from "../refunds/refusal.ts";
+import type { Charge, Freeze, Metadata } from "./charge.ts";
+
+export interface Call {
+  v: number;
+  /** Features the ledger must know; what it does not know it must not ignore. */
+  requires: readonly string[];
+}
+
+export const CALL: Call = { v: 1, requires: [] };
+
+/** What this version of the ledger can be required to do. Later work adds words here. */
+export const FEATURES: ReadonlySet<string> = new Set<string>([
+  "create",
+  "record",
+  "read",
+  "apply",
+  "poke",
+  "export",
+]);
+
+/** A charge as D1 knows it, handed to a ledger that has nothing yet. */
+export interface Hydration {
+  charge: Charge;
+  refunds: Refund[];
+  freeze: Freeze | null;
+  /** The ledger has reported before: if it is empty now, it was lost. */
+  opened: boolean;
+}
+
+/** The rules of an app and a channel, resolved by the Worker: a ledger stores no settings. */
+export interface RefundRules {
+  windowSeconds: number;
+  refundsMax: number;
+  refundAttemptsMax: number;
+  duplicateWindowMs: number;
+}
+
+/** Everything a ledger needs to make one refund. */
+export interface CreateCommand {
+  app: string;
+  livemode: boolean;
+  charge: string;
+  /** Minted by the Worker, so that a repeated call finds its own refund. */
+  refund: string;
+  /** Minor units; null takes everything that is left. */
+  amount: number | null;
+  description: string;
+  metadata: Metadata;
+  fundingSource: FundingSource | null;
+  extra: Record<string, unknown>;
+  refundNo: string | null;
+  idempotencyKey: string | null;
+  /** SHA-256 of the canonical parameters; null when the request carries no key of its own. */
+  fingerprint: string | null;
+  /** Set when the request carries no key of its own. */
+  repeats: Fingerprints | null;
+  waitMs: number;
+  language: Language;
+  apiKey: string;
+  /** The creating request. */
+  request: string;
+  account: ChannelAccount | null;
+  rules: RefundRules;
+}
+
+export interface CreateCall extends Call {
+  command: CreateCommand;
+  hydration?: Hydration;
+  /** The client was already told `pending`: a refusal becomes a failed refund instead. */
+  promised?: boolean;
+}
+
+/** `false`: this call made it; `true`: found by a request key; `"inferred"`: taken for an SDK's own repeat. */
+export type Replayed = false | true | "inferred";
+
+export interface Unhydrated {
+  unhydrated: true;
+}
+
+/** The refund is rendered by the ledger, once: the Worker passes the text on. */
+export type CreateAnswer = { ok: { refund: string; replayed: Replayed } } | { refusal: Refusal } | Unhydrated;
+
+export interface RecordCall extends Call {
+  charge: Charge;
+  /** Changes to a charge that exists; absent when a charge is recorded (again). */
+  change?: ChargeChange;
+  hydration?: Hydration;
+}
+
+/** What may change on a recorded charge. */
+export interface ChargeChange {
+  metadata?: Metadata;
+  description?: string | null;
+  paid?: boolean;
+  timePaid?: number;
+  transactionNo?: string;
+}
+
+export type RecordAnswer = { ok: { charge: string; facts: Charge } } | { refusal: Refusal } | Unhydrated;
+
+export interface Page {
+  limit: number;
+  startingAfter: string | null;
+  endingBefore: string | null;
+}
+
+export type ReadTarget =
+  | { kind: "refund"; refund: string }
+  | { kind: "page"; page: Page }
+  | { kind: "charge" };
+
+export interface ReadCall extends Call {
+  target: ReadTarget;
+}
+
+/** `missing` names what the ledger does not have: the refund itself, or the cursor of a page. */
+export type ReadAnswer =
+  | { ok: string }
+  | { missing: "refund" | "starting_after" | "ending_before" }
+  | Unhydrated;
+
+/** Where a verdict comes from that the ledger did not ask for itself. */
+export type VerdictSource = "notice" | "operator" | "test_helper";
+
+export interface ApplyCall extends Call {
+  refund: string;
+  verdict: Verdict;
+  source: VerdictSource;
+}
+
+export type ApplyAnswer = { ok: { refund: string; changed: boolean } } | { refusal: Refusal } | Unhydrated;
+
+/** The whole ledger, for rebuilding D1 and for checking. */
+export interface Export {
+  charge: Charge;
+  freeze: Freeze | null;
+  refunds: Refund[];
+  undelivered: string[];
+}
+
+export type ExportAnswer = { ok: Export } | Unhydrated;

@@ -1,0 +1,59 @@
+// What a ledger's logic needs from outside. In a Worker these are the Durable Object's storage, timers and D1;
+// in a simulation they are `node:sqlite`, a virtual clock and seeded dice.
+import type { Channel, ChannelAccount } from "../channels/channel.ts";
+import type { Event } from "../events/event.ts";
+import type { Random } from "../ids.ts";
+import type { Refund } from "../refunds/refund.ts";
+import type { Balance } from "./balance.ts";
+import type { Charge, Freeze } from "./charge.ts";
+import type { Hydration } from "./ledger-calls.ts";
+
+export type SqlValue = string | number | null;
+
+/** Synchronous SQL of one object's own database. */
+export interface LedgerStorage {
+  sql: { exec(query: string, ...bindings: SqlValue[]): { toArray(): Record<string, SqlValue>[] } };
+  /** Runs `work` atomically: if it throws, nothing of it happened, the alarm included. */
+  transactionSync<T>(work: () => T): T;
+  /** Replaces the one alarm of this object; ms since the epoch. */
+  setAlarm(at: number): void;
+}
+
+/** What the ledger tells D1. Everything in it is already durable in the ledger. */
+export interface FlushBatch {
+  charge: Charge;
+  balance: Balance;
+  freeze: Freeze | null;
+  highestSeq: number;
+  /** Whether any refund record exists. */
+  refunded: boolean;
+  refunds: Refund[];
+  events: Event[];
+  now: number;
+}
+
+/** What D1 answered: the deliveries written are woken by the flush itself. */
+export interface FlushReceipt {
+  /** The versions D1 holds now: ahead of the ledger's own means that the ledger was rolled back. */
+  version: number;
+  highestSeq: number;
+}
+
+export interface LedgerPorts {
+  storage: LedgerStorage;
+  /** ms since the epoch. */
+  now(): number;
+  random: Random;
+  /** Resolves after `ms`. */
+  sleep(ms: number): Promise<void>;
+  /** A signal that fires after `ms`. */
+  timeout(ms: number): AbortSignal;
+  channel(name: string, livemode: boolean): Channel;
+  /** The pinned revision's sealed credentials; null when it is gone. */
+  account(charge: Charge, pinned: { id: string; revision: number }): Promise<ChannelAccount | null>;
+  flush(batch: FlushBatch): Promise<FlushReceipt>;
+  /** D1's view of this charge, for a ledger that finds itself behind it. */
+  projection(charge: Charge): Promise<Hydration | null>;
+  /** Says something an operator must hear. Never a secret, never a customer's text. */
+  alert(kind: string, facts: Record<string, string | number | boolean | null>): void;
+}

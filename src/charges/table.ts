@@ -1,0 +1,55 @@
+// Charges in D1: a versioned projection of their ledgers, searched across charges. `doc` is the ledger's own record.
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { Charge, Freeze } from "./charge.ts";
+
+export const charges = sqliteTable(
+  "charges",
+  {
+    /** Order of recording; breaks ties of `created`. */
+    seq: integer().primaryKey({ autoIncrement: true }),
+    app: text().notNull(),
+    livemode: integer({ mode: "boolean" }).notNull(),
+    id: text().notNull(),
+    version: integer().notNull(),
+    orderNo: text("order_no").notNull(),
+    channel: text().notNull(),
+    currency: text().notNull(),
+    amount: integer().notNull(),
+    paid: integer({ mode: "boolean" }).notNull(),
+    refunded: integer({ mode: "boolean" }).notNull(),
+    amountRefunded: integer("amount_refunded").notNull(),
+    amountPending: integer("amount_pending").notNull(),
+    /** Unix seconds. */
+    created: integer().notNull(),
+    /** The highest sequence of a refund the ledger has reported. */
+    highestSeq: integer("highest_seq").notNull(),
+    freeze: text().$type<Freeze>(),
+    /** When the ledger first reported, ms; from then on an empty ledger is a lost one. */
+    ledgerOpenedAt: integer("ledger_opened_at"),
+    doc: text({ mode: "json" }).$type<Charge>().notNull(),
+  },
+  (t) => [
+    uniqueIndex("charges_id").on(t.app, t.livemode, t.id),
+    index("charges_created").on(t.app, t.livemode, t.created, t.seq),
+    index("charges_channel").on(t.app, t.livemode, t.channel, t.created, t.seq),
+  ],
+);
+
+/** Which charge a payment belongs to: claimed before its charge says so, so that no payment gets two ledgers. */
+export const payments = sqliteTable(
+  "payments",
+  {
+    app: text().notNull(),
+    livemode: integer({ mode: "boolean" }).notNull(),
+    channel: text().notNull(),
+    transactionNo: text("transaction_no").notNull(),
+    charge: text().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.app, t.livemode, t.channel, t.transactionNo] })],
+);
+
+/** The ledgers this database belongs to: a Worker with other ledgers must not move live money with it. */
+export const ledgerNamespaces = sqliteTable("ledger_namespaces", {
+  id: integer().primaryKey(),
+  fingerprint: text().notNull(),
+});

@@ -1,0 +1,31 @@
+// The one way to a database: a function of (app, mode), so that test data on its own database, or several
+// databases, is a change of this file and of configuration alone.
+import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
+
+export type Database = DrizzleD1Database<Record<string, never>>;
+
+const clients = new WeakMap<D1Database, Database>();
+
+/** The database that holds an app's objects of one mode. */
+export function database(env: { DB: D1Database }, _app: string, _livemode: boolean): Database {
+  return clientOf(env.DB);
+}
+
+/** Every database, for the sweeper, which looks across apps. */
+export function everyDatabase(env: { DB: D1Database }): Database[] {
+  return [clientOf(env.DB)];
+}
+
+/** The database that knows the keys, before app and mode are known. */
+export function keyDatabase(env: { DB: D1Database }): Database {
+  return clientOf(env.DB);
+}
+
+function clientOf(binding: D1Database): Database {
+  let client = clients.get(binding);
+  if (client === undefined) {
+    client = drizzle(binding);
+    clients.set(binding, client);
+  }
+  return client;
+}

@@ -1,0 +1,25 @@
+import type { ChargeLedger } from "./charges/charge-ledger.ts";
+import type { CommandMessage } from "./reconciliation/command.ts";
+import type { DeliveryMessage } from "./webhooks/delivery.ts";
+
+/** What the Worker is bound to (wrangler.toml). */
+export interface Env {
+  DB: D1Database;
+  LEDGERS: DurableObjectNamespace<ChargeLedger>;
+  DELIVERIES: Queue<DeliveryMessage>;
+  DELIVERIES_SLOW: Queue<DeliveryMessage>;
+  COMMANDS: Queue<CommandMessage>;
+  /** JSON: key id → base64 of 32 bytes, newest first. Seals secrets in D1. */
+  MASTER_KEYS: string;
+  /** "true" in local development only: allows loopback addresses. A deployed Worker refuses to run with it. */
+  LOCAL_DEV?: string;
+  /** Loopback address of the HTTP sandbox; with LOCAL_DEV only. */
+  SANDBOX_URL?: string;
+  /** Multiplies every delay of the webhook schedules; for tests. */
+  RETRY_SCALE?: string;
+}
+
+/** Whether this Worker runs on a developer's machine. */
+export function isLocalDevelopment(env: Pick<Env, "LOCAL_DEV">): boolean {
+  return env.LOCAL_DEV === "true";
+}

@@ -1,0 +1,161 @@
+// A refund: its states, the words a client sees for them, and the record the ledger keeps of it.
+import type { Metadata } from "../charges/charge.ts";
+
+/** The ledger's states. Cancelling is possible from `waiting` alone: nothing has been sent yet. */
+export const STATES = ["waiting", "submitting", "unknown", "accepted", "succeeded", "failed"] as const;
+export type State = (typeof STATES)[number];
+
+/** What a client sees; no fourth word, because shops switch on these three. */
+export const STATUSES = ["pending", "succeeded", "failed"] as const;
+export type Status = (typeof STATUSES)[number];
+
+/** Every legal move. Leaving `succeeded` or `failed` also needs a query begun after the contradiction was heard. */
+export const TRANSITIONS: Record<State, readonly State[]> = {
+  waiting: ["submitting", "failed"],
+  submitting: ["waiting", "unknown", "accepted", "succeeded", "failed"],
+  unknown: ["submitting", "accepted", "succeeded", "failed"],
+  accepted: ["succeeded", "failed"],
+  succeeded: ["failed"],
+  failed: ["succeeded"],
+};
+
+/** Reasons why a person is needed: a flag beside the state, never a state. */
+export const ATTENTIONS = [
+  "channel_abnormal",
+  "conflict",
+  "overdue",
+  "amount_mismatch",
+  "operator_url",
+  "already_refunded",
+  "configuration",
+] as const;
+export type Attention = (typeof ATTENTIONS)[number];
+
+/** Ping++'s failure codes, and two of ours for refunds that a person stopped. */
+export const FAILURE_CODES = [
+  "refund_refused_msg",
+  "refund_refused",
+  "refund_retry",
+  "refund_failed",
+  "refund_pending",
+  "refund_wait_operation",
+  "refund_manual_intervention",
+  "refund_unexpected_status",
+  "refund_not_found",
+  "refund_info_from_channel",
+  "channel_connection_error",
+  "channel_request_error",
+  "channel_parse_error",
+  "channel_sign_error",
+  "refund_canceled",
+  "refund_rejected",
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
+
+export const FUNDING_SOURCES = ["unsettled_funds", "recharge_funds"] as const;
+export type FundingSource = (typeof FUNDING_SOURCES)[number];
+
+export const LANGUAGES = ["zh", "en"] as const;
+export type Language = (typeof LANGUAGES)[number];
+
+/** What tells a client's repeat of a request without keys from a second, equal refund. */
+export interface Fingerprints {
+  apiKey: string;
+  /** SHA-256 of the raw body. */
+  body: string;
+  /** The verified `Pingplusplus-Signature`, if one was sent. */
+  signature: string | null;
+  /** `Pingplusplus-Request-Timestamp`, Unix seconds, if one was sent. */
+  timestamp: number | null;
+  /** Whether an official SDK sent it: those repeat POSTs by themselves. */
+  pingpp: boolean;
+}
+
+/** A decline heard while an earlier attempt was in doubt: it ends the refund once a later query confirms it. */
+export interface ProvisionalDecline {
+  code: string;
+  words: string;
+  failureCode: FailureCode | null;
+}
+
+/** One refund as its ledger keeps it. Times in ms since the epoch unless they are the wire's (seconds). */
+export interface Refund {
+  id: string;
+  /** Position within the charge, from 1: the order of creation. */
+  seq: number;
+  /** Minor units of the charge's currency. */
+  amount: number;
+  /** Unix seconds. */
+  created: number;
+  description: string;
+  metadata: Metadata;
+  fundingSource: FundingSource | null;
+  /** The caller's own `extra`. */
+  extra: Record<string, unknown>;
+  refundNo: string | null;
+  idempotencyKey: string | null;
+  /** SHA-256 of the canonical parameters; null for a refund made without request keys. */
+  fingerprint: string | null;
+  repeats: Fingerprints | null;
+  /** How long the creating request was ready to wait for a verdict. */
+  waitMs: number;
+  apiKey: string;
+  language: Language;
+
+  state: State;
+  /** Grows by one with every change. */
+  version: number;
+  /** The version D1 is known to have. */
+  synced: number;
+  /** When D1 should have the current version; null when it has it. */
+  syncDueAt: number | null;
+  /** When the ledger must act next; null when nothing is left to do. */
+  dueAt: number | null;
+  /** Until when a call to the channel may still be under way. */
+  leaseUntil: number | null;
+  /** Submissions of the number so far. */
+  attempts: number;
+  firstSubmittedAt: number | null;
+  lastSubmittedAt: number | null;
+  /** How many times in a row the channel left the outcome open; picks the next delay. */
+  openAnswers: number;
+  /** An attempt's outcome is unknown: it may still land. */
+  inDoubt: boolean;
+  provisional: ProvisionalDecline | null;
+  /** A final state was contradicted at this time: only a query begun later may leave it. */
+  contradictedAt: number | null;
+  /** When the last applied verdict was asked for. */
+  askedAt: number | null;
+  account: { id: string; revision: number } | null;
+  /** What the connector asked to be remembered. */
+  memory: string | null;
+
+  /** Unix seconds. */
+  timeSucceed: number | null;
+  transactionNo: string | null;
+  failureCode: FailureCode | null;
+  failureMsg: string | null;
+  channelCode: string | null;
+  channelMessage: string | null;
+  attention: Attention | null;
+}
+
+/** The client's word for a state. */
+export function statusOf(state: State): Status {
+  return state === "succeeded" || state === "failed" ? state : "pending";
+}
+
+/** Whether the amount is still taken from what can be refunded: only a failure gives it back. */
+export function holdsMoney(refund: Pick<Refund, "state">): boolean {
+  return refund.state !== "failed";
+}
+
+/** Whether the channel may have seen the refund's number. */
+export function wasSent(refund: Pick<Refund, "attempts">): boolean {
+  return refund.attempts > 0;
+}
+
+/** The number made by us, which is also the root of the number the channel sees. */
+export function refundOrderNo(id: string): string {
+  return id.slice("re_".length);
+}

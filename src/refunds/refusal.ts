@@ -1,0 +1,30 @@
+// Why a ledger refuses a refund, with the facts the caller is told. When several hold, the first in this order wins;
+// the ledger checks in the same order and `http/problem.ts` gives each its status and texts.
+import type { Freeze } from "../charges/charge.ts";
+
+export type Refusal =
+  /** This Worker asks for something the ledger's version does not know yet. */
+  | { code: "unsupported"; feature: string }
+  | { code: "unknown_refund"; refund: string }
+  /** The two request keys belong to two different refunds. */
+  | { code: "request_keys_disagree" }
+  | { code: "idempotency_key_reused"; refund: string }
+  | { code: "refund_no_reused"; refund: string }
+  | { code: "charge_frozen"; freeze: Freeze; charge: string }
+  | { code: "charge_not_paid"; charge: string }
+  | { code: "charge_reversed"; charge: string }
+  /** Only when succeeded refunds make up the whole amount: clients close the order on it. */
+  | { code: "fully_refunded"; charge: string; orderNo: string }
+  | { code: "refund_window_closed"; channel: string }
+  | { code: "too_many_refunds"; limit: number }
+  | { code: "charge_disputed"; refundable: number }
+  | { code: "partial_refund_unsupported"; channel: string; amount: number }
+  | { code: "refund_amount_exceeded"; refundable: number }
+  /** A fact that money depends on may not change any more: a refund of it has been sent. */
+  | { code: "charge_facts_final"; param: string }
+  /** The charge has this transaction_no already: another one is another payment. */
+  | { code: "another_payment"; transactionNo: string }
+  /** A test helper was asked for a move that the refund cannot make. */
+  | { code: "illegal_transition"; refund: string; status: string };
+
+export type RefusalCode = Refusal["code"];
