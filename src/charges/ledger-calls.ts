@@ -23,6 +23,12 @@ export const FEATURES: ReadonlySet<string> = new Set<string>([
   "export",
 ]);
 
+/** The first feature a call relies on that this ledger lacks. */
+export function missingFeature(call: Call): string | null {
+  if (call.v > CALL.v) return `v${call.v}`;
+  return call.requires.find((feature) => !FEATURES.has(feature)) ?? null;
+}
+
 /** A charge as D1 knows it, handed to a ledger that has nothing yet. */
 export interface Hydration {
   charge: Charge;
@@ -32,9 +38,10 @@ export interface Hydration {
   opened: boolean;
 }
 
-/** The rules of an app and a channel, resolved by the Worker: a ledger stores no settings. */
+/** The rules of an app, resolved by the Worker: a ledger stores no settings. */
 export interface RefundRules {
-  windowSeconds: number;
+  /** Days after payment in which a channel refunds, where the app has set them. */
+  windows: Readonly<Record<string, number>>;
   refundsMax: number;
   refundAttemptsMax: number;
   duplicateWindowMs: number;
@@ -64,7 +71,8 @@ export interface CreateCommand {
   apiKey: string;
   /** The creating request. */
   request: string;
-  account: ChannelAccount | null;
+  /** The app's accounts by channel: only the ledger knows which channel the charge was paid through. */
+  accounts: Readonly<Record<string, ChannelAccount>>;
   rules: RefundRules;
 }
 
@@ -86,9 +94,10 @@ export interface Unhydrated {
 export type CreateAnswer = { ok: { refund: string; replayed: Replayed } } | { refusal: Refusal } | Unhydrated;
 
 export interface RecordCall extends Call {
-  charge: Charge;
-  /** Changes to a charge that exists; absent when a charge is recorded (again). */
-  change?: ChargeChange;
+  /** What the call brings beyond what the ledger may know already. */
+  change: ChargeChange;
+  /** Facts already recorded may be corrected, as long as no refund was sent; otherwise they are kept. */
+  correct: boolean;
   hydration?: Hydration;
 }
 
@@ -144,3 +153,13 @@ export interface Export {
 }
 
 export type ExportAnswer = { ok: Export } | Unhydrated;
+
+/** Everything that can be asked of a ledger, the same on both sides of the call. */
+export interface LedgerSurface {
+  create(call: CreateCall): Promise<CreateAnswer>;
+  record(call: RecordCall): Promise<RecordAnswer>;
+  read(call: ReadCall): Promise<ReadAnswer>;
+  apply(call: ApplyCall): Promise<ApplyAnswer>;
+  poke(call: Call): Promise<void>;
+  export(call: Call): Promise<ExportAnswer>;
+}

@@ -22,6 +22,8 @@ export interface LedgerStorage {
 /** What the ledger tells D1. Everything in it is already durable in the ledger. */
 export interface FlushBatch {
   charge: Charge;
+  /** Grows with every change of the charge or its refunds: guards the charge's row. */
+  version: number;
   balance: Balance;
   freeze: Freeze | null;
   highestSeq: number;
@@ -48,9 +50,10 @@ export interface LedgerPorts {
   sleep(ms: number): Promise<void>;
   /** A signal that fires after `ms`. */
   timeout(ms: number): AbortSignal;
-  channel(name: string, livemode: boolean): Channel;
-  /** The pinned revision's sealed credentials; null when it is gone. */
-  account(charge: Charge, pinned: { id: string; revision: number }): Promise<ChannelAccount | null>;
+  /** Null when no connector speaks for the channel. */
+  channel(name: string, livemode: boolean): Channel | null;
+  /** The pinned revision's sealed credentials, or the current account's; null when there is none. */
+  account(charge: Charge, pinned: { id: string; revision: number } | null): Promise<ChannelAccount | null>;
   flush(batch: FlushBatch): Promise<FlushReceipt>;
   /** D1's view of this charge, for a ledger that finds itself behind it. */
   projection(charge: Charge): Promise<Hydration | null>;

@@ -19,7 +19,6 @@ export type Problem =
   | { code: "not_found"; object: "charge" | "refund" | "event" | "webhook_endpoint"; id: string }
   | { code: "no_such_route"; path: string }
   | { code: "method_not_allowed"; method: string; allow: string[] }
-  | { code: "channel_not_configured"; channel: string }
   | { code: "transaction_no_used" }
   | { code: "checkout_call" }
   | { code: "endpoint_limit"; limit: number }

@@ -15,6 +15,8 @@ export interface Variables {
   principal: Principal;
   /** The decoded body: an object, `{}` when none was sent. */
   body: Record<string, unknown>;
+  /** Whether the body came as a form, whose values are all text. */
+  form: boolean;
   /** The exact bytes of the body. */
   rawBody: Uint8Array<ArrayBuffer>;
   /** The request's verified signature, if it carries one. */

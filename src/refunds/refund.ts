@@ -113,6 +113,8 @@ export interface Refund {
   dueAt: number | null;
   /** Until when a call to the channel may still be under way. */
   leaseUntil: number | null;
+  /** The next step is to submit the number; otherwise the channel is asked about it first. */
+  clearToSubmit: boolean;
   /** Submissions of the number so far. */
   attempts: number;
   firstSubmittedAt: number | null;
@@ -158,4 +160,11 @@ export function wasSent(refund: Pick<Refund, "attempts">): boolean {
 /** The number made by us, which is also the root of the number the channel sees. */
 export function refundOrderNo(id: string): string {
   return id.slice("re_".length);
+}
+
+/** What a client reads when the channel said no; clients match the Chinese text. */
+export function channelRefusalText(channel: string, words: string, language: Language): string {
+  return language === "en"
+    ? `Channel ${channel} refused the refund. The channel's words: ${words}`
+    : `退款 ${channel} 已被支付渠道拒绝。来自渠道的信息：${words}`;
 }

@@ -20,6 +20,8 @@ export type Refusal =
   | { code: "charge_disputed"; refundable: number }
   | { code: "partial_refund_unsupported"; channel: string; amount: number }
   | { code: "refund_amount_exceeded"; refundable: number }
+  /** Nobody can ask the channel: there is no account for it, or no connector. */
+  | { code: "channel_not_configured"; channel: string }
   /** A fact that money depends on may not change any more: a refund of it has been sent. */
   | { code: "charge_facts_final"; param: string }
   /** The charge has this transaction_no already: another one is another payment. */

@@ -1,0 +1,183 @@
+// What an operator changes in the database: apps, keys and settings, as SQL text. Pure but for WebCrypto.
+import { type AppSettings, appSettingsSchema, DEFAULT_SETTINGS } from "../src/apps/schema.ts";
+import { hashKey, mintKey } from "../src/auth/api-key.ts";
+import { importPublicKey } from "../src/auth/request-signature.ts";
+import { DEFAULT_SCOPES, SCOPES, type Scope } from "../src/auth/scope.ts";
+import { mintId, type Random } from "../src/ids.ts";
+import { seal } from "../src/sealing/sealing.ts";
+import { generateSigningKeyPair } from "../src/webhooks/signature.ts";
+
+/** Where ids, keys and times come from. `now` in Unix seconds. */
+export interface Mint {
+  random: Random;
+  now: number;
+}
+
+/** What was asked for cannot be done; the message is for the person at the terminal. */
+export class AdminError extends Error {}
+
+export interface NewKey {
+  id: string;
+  /** The secret itself, shown once and stored nowhere. */
+  key: string;
+  statements: string[];
+}
+
+export interface NewApp {
+  app: string;
+  testKey: string;
+  liveKey: string;
+  statements: string[];
+}
+
+/** An SQL literal. Text of any but the plainest characters is written in hex: no quoting rule can be got around. */
+export function literal(value: string | number | boolean | null): string {
+  if (value === null) return "null";
+  if (typeof value === "boolean") return value ? "1" : "0";
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no integer`);
+    return String(value);
+  }
+  return /^[\w.]*$/.test(value)
+    ? `'${value}'`
+    : `cast(x'${Buffer.from(value, "utf8").toString("hex")}' as text)`;
+}
+
+/** A new app with one key per mode, and per mode the RSA pair that signs its webhooks and answers, sealed. */
+export async function newApp(name: string, masterKeys: string, mint: Mint): Promise<NewApp> {
+  if (name.trim() === "" || name.length > 100 || /\p{Cc}/u.test(name)) {
+    throw new AdminError("an app's name has 1 to 100 characters");
+  }
+  const app = mintId("app", mint.random);
+  const test = await newKey(app, { livemode: false, name: "default", scopes: DEFAULT_SCOPES }, mint);
+  const live = await newKey(app, { livemode: true, name: "default", scopes: DEFAULT_SCOPES }, mint);
+  return {
+    app,
+    testKey: test.key,
+    liveKey: live.key,
+    statements: [
+      insert("apps", { id: app, name, settings: "{}", created: mint.now }),
+      ...test.statements,
+      ...live.statements,
+      await newSigningKey(app, false, masterKeys, mint),
+      await newSigningKey(app, true, masterKeys, mint),
+    ],
+  };
+}
+
+/** A new key of an app. The app must exist: ask before. */
+export async function newKey(
+  app: string,
+  options: { livemode: boolean; name: string; scopes: readonly Scope[] },
+  mint: Mint,
+): Promise<NewKey> {
+  const key = mintKey(options.livemode, mint.random);
+  const id = mintId("apiKey", mint.random);
+  const row = {
+    hash: await hashKey(key),
+    id,
+    app,
+    livemode: options.livemode,
+    name: options.name,
+    scopes: JSON.stringify(options.scopes),
+    created: mint.now,
+    expires_at: null,
+    revoked_at: null,
+  };
+  return { id, key, statements: [insert("api_keys", row)] };
+}
+
+async function newSigningKey(
+  app: string,
+  livemode: boolean,
+  masterKeys: string,
+  mint: Mint,
+): Promise<string> {
+  const id = mintId("signingKey", mint.random);
+  const pair = await generateSigningKeyPair();
+  const context = { table: "signing_keys", row: id, app, livemode, field: "private_key" };
+  return insert("signing_keys", {
+    id,
+    app,
+    livemode,
+    public_key: pair.publicKey,
+    private_key: await seal(masterKeys, context, pair.privateKey),
+    created: mint.now,
+  });
+}
+
+/** Scopes from a list with commas. */
+export function parseScopes(list: string): Scope[] {
+  const names = list.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !SCOPES.some((scope) => scope === name));
+  if (unknown !== undefined) {
+    throw new AdminError(`there is no scope "${unknown}"; there are ${SCOPES.join(", ")}`);
+  }
+  return SCOPES.filter((scope) => names.includes(scope));
+}
+
+/** A setting's value as typed: JSON where that fits the setting, else the text itself. */
+export async function parseSetting(name: string, text: string): Promise<AppSettings[keyof AppSettings]> {
+  const schema = Object.entries(appSettingsSchema.shape).find(([known]) => known === name)?.[1];
+  if (schema === undefined) {
+    throw new AdminError(
+      `there is no setting "${name}"; there are ${Object.keys(DEFAULT_SETTINGS).join(", ")}`,
+    );
+  }
+  const parsed = [...jsonOf(text), text].map((value) => schema.safeParse(value));
+  const value = parsed.find((attempt) => attempt.success);
+  if (value === undefined) {
+    const reasons = parsed[0]?.error?.issues.map((issue) => issue.message) ?? [];
+    throw new AdminError(`${name}: ${reasons.join("; ")}`);
+  }
+  if (name === "public_key" && typeof value.data === "string") {
+    await importPublicKey(value.data).catch(() => {
+      throw new AdminError("public_key: not an RSA public key in PEM that begins with BEGIN PUBLIC KEY");
+    });
+  }
+  return value.data;
+}
+
+/** Sets one setting and returns the app's id, or nothing when there is no such app. A default is not stored. */
+export async function changeSetting(app: string, name: string, text: string): Promise<string> {
+  const value = JSON.stringify(await parseSetting(name, text));
+  const isDefault = value === JSON.stringify(DEFAULT_SETTINGS[name as keyof AppSettings]);
+  const path = literal(`$.${name}`);
+  const settings = isDefault
+    ? `json_remove(settings, ${path})`
+    : `json_set(settings, ${path}, json(${literal(value)}))`;
+  return `update apps set settings = ${settings} where id = ${literal(app)} returning id`;
+}
+
+/** Ends a key and returns its id, or nothing when it is unknown or ended before. */
+export function revokeKey(id: string, now: number): string {
+  return `update api_keys set revoked_at = ${literal(now)} where id = ${literal(id)} and revoked_at is null returning id`;
+}
+
+export function listApps(): string {
+  return `select a.id, a.name, a.created,
+    (select count(*) from api_keys k where k.app = a.id and k.revoked_at is null) as keys
+    from apps a order by a.created, a.id`;
+}
+
+export function findApp(app: string): string {
+  return `select id, name, created, settings from apps where id = ${literal(app)}`;
+}
+
+export function listKeys(app: string): string {
+  return `select id, livemode, name, scopes, created, expires_at, revoked_at
+    from api_keys where app = ${literal(app)} order by livemode, created, id`;
+}
+
+function insert(table: string, row: Record<string, string | number | boolean | null>): string {
+  const values = Object.values(row).map(literal);
+  return `insert into ${table} (${Object.keys(row).join(", ")}) values (${values.join(", ")})`;
+}
+
+function jsonOf(text: string): unknown[] {
+  try {
+    return [JSON.parse(text)];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,56 @@
+// The database from outside the Worker, through wrangler.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runWrangler, WranglerError } from "./wrangler.ts";
+
+/** Which database: the deployed one, or the local one in `state` (wrangler's own directory by default). */
+export type Target = { remote: true } | { remote: false; state?: string | undefined };
+
+export type Row = Record<string, string | number | null>;
+
+/** Brings the tables up to date. */
+export async function migrate(target: Target): Promise<void> {
+  await runWrangler(["d1", "migrations", "apply", "DB", ...flags(target)]);
+}
+
+/** Runs one statement and returns its rows. The statement is visible in the list of processes: no secrets in it. */
+export async function query(target: Target, statement: string): Promise<Row[]> {
+  const output = await runWranglerJson(["--command", statement, ...flags(target)]);
+  return output[0]?.results ?? [];
+}
+
+/** Runs statements, all or none, from a file that only this user may read. */
+export async function execute(target: Target, statements: readonly string[]): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "edge-refunds-"));
+  try {
+    const file = join(directory, "statements.sql");
+    await writeFile(file, statements.map((statement) => `${statement};\n`).join(""), { mode: 0o600 });
+    await runWranglerJson(["--file", file, "--yes", ...flags(target)]);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function flags(target: Target): string[] {
+  if (target.remote) return ["--remote"];
+  return target.state === undefined ? ["--local"] : ["--local", "--persist-to", target.state];
+}
+
+async function runWranglerJson(args: string[]): Promise<{ results?: Row[] }[]> {
+  try {
+    return JSON.parse(await runWrangler(["d1", "execute", "DB", "--json", ...args]));
+  } catch (error) {
+    if (error instanceof WranglerError) throw new WranglerError(reasonOf(error.message));
+    throw error;
+  }
+}
+
+/** With --json wrangler tells its failures in JSON too. */
+function reasonOf(output: string): string {
+  const text = /"text":\s*("(?:[^"\\]|\\.)*")/.exec(output)?.[1];
+  const reason = text === undefined ? output : String(JSON.parse(text));
+  return reason.includes("no such table")
+    ? `${reason}\nThe tables are made by npm start, or by wrangler d1 migrations apply DB --local (--remote)`
+    : reason;
+}

@@ -1,0 +1,111 @@
+// npm start: the whole product on this machine. Makes what is missing (secrets, tables, an app with keys, a paid
+// charge), runs the Worker and its cron, and prints a request that works when pasted.
+// PORT (8787) and PERSIST_TO (.wrangler/state) come from the environment; removing the latter resets everything.
+import { resolve } from "node:path";
+import { DevServer, isPortFree } from "./dev-server.ts";
+import { ensureMasterKeys, localMasterKeys } from "./dev-vars.ts";
+import { plantSeed, readSeed, recordPayment, type Seed } from "./seed.ts";
+import { PROJECT } from "./wrangler.ts";
+
+const CRON_MS = 60_000;
+const IMPATIENT_MS = 500;
+
+/** Why it cannot start, for the person at the terminal. */
+class StartError extends Error {}
+
+async function start(): Promise<number> {
+  const port = Number(process.env.PORT ?? 8787);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new StartError(`PORT=${process.env.PORT} is not a port`);
+  }
+  if (!(await isPortFree(port))) {
+    throw new StartError(
+      `Port ${port} is in use. Stop what listens there, or choose another: PORT=8788 npm start`,
+    );
+  }
+  const state = resolve(PROJECT, process.env.PERSIST_TO ?? ".wrangler/state");
+  const earlier = readSeed(state);
+  if (ensureMasterKeys() && earlier !== null) {
+    warn(
+      "New MASTER_KEYS were written to .dev.vars; what is sealed in the state of earlier starts cannot be opened.",
+    );
+  }
+  const masterKeys = localMasterKeys();
+  if (masterKeys === null) throw new StartError(".dev.vars holds no MASTER_KEYS");
+
+  const server = new DevServer({ port, state, vars: { LOCAL_DEV: "true" }, onOutput: warn });
+  const stopped = stopOnSignals(server);
+  const cron = setInterval(() => server.isReady && fireCron(server), CRON_MS);
+  try {
+    return await Promise.race([run(server, state, masterKeys, earlier), stopped]);
+  } finally {
+    clearInterval(cron);
+    await server.stop();
+  }
+}
+
+/** Brings everything up and ends with the server's exit code, when it ends by itself. */
+async function run(
+  server: DevServer,
+  state: string,
+  masterKeys: string,
+  earlier: Seed | null,
+): Promise<number> {
+  await server.migrate();
+  const seed = earlier ?? (await plantSeed(state, masterKeys));
+  await server.start();
+  fireCron(server);
+  const charge = await recordPayment(server.url, seed);
+  process.stdout.write(welcome(server.url, seed.testKey, charge));
+  const code = await server.exited;
+  // Not when it was asked to.
+  if (server.isReady) warn(`The server ended with code ${code}.`);
+  return code;
+}
+
+/**
+ * Resolves once this process is asked to end; asked again, it does not wait for the server to end by itself. Ctrl-C
+ * arrives twice, from the terminal and from npm, so a second one at the same moment means nothing.
+ */
+function stopOnSignals(server: DevServer): Promise<number> {
+  process.once("exit", () => server.kill());
+  return new Promise((done) => {
+    let askedAt: number | null = null;
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.on(signal, () => {
+        if (askedAt !== null && Date.now() - askedAt > IMPATIENT_MS) server.kill();
+        askedAt ??= Date.now();
+        done(0);
+      });
+    }
+  });
+}
+
+function fireCron(server: DevServer): void {
+  server.fireCron().catch((error: unknown) => warn(error instanceof Error ? error.message : String(error)));
+}
+
+function welcome(url: string, key: string, charge: string): string {
+  return `edge-refunds is running. Stop it with Ctrl-C.
+
+  base URL   ${url}/v1
+  API key    ${key}
+  charge     ${charge} (10000, paid)
+
+Refund 100 of it:
+
+  curl ${url}/v1/charges/${charge}/refunds -u ${key}: -d amount=100 -d description=Demo
+
+`;
+}
+
+function warn(text: string): void {
+  process.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+try {
+  process.exitCode = await start();
+} catch (error) {
+  warn(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,104 @@
+// The HTTP API: every route of the registry behind the same admission, and one place where errors become answers.
+import { DrizzleQueryError } from "drizzle-orm";
+import { type Context, Hono } from "hono";
+import { publicKeyRoutes } from "./auth/public-keys-route.ts";
+import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
+import { chargeRoutes } from "./charges/routes.ts";
+import { eventRoutes } from "./events/routes.ts";
+import { admit } from "./http/admit.ts";
+import { preferredLanguage } from "./http/language.ts";
+import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
+import { type AppEnv, json, type Route } from "./http/registry.ts";
+import { validate, validateBody } from "./http/validate.ts";
+import { mintId } from "./ids.ts";
+import { refundRoutes } from "./refunds/routes.ts";
+import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
+import { webhookRoutes } from "./webhooks/routes.ts";
+
+/** Every route of the API. */
+export const routes: readonly Route[] = [
+  ...chargeRoutes,
+  ...refundRoutes,
+  ...testHelperRoutes,
+  ...eventRoutes,
+  ...webhookRoutes,
+  ...publicKeyRoutes,
+];
+
+export const app = new Hono<AppEnv>();
+
+app.use(async (c, next) => {
+  const requestId = mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count)));
+  c.set("requestId", requestId);
+  c.set("language", preferredLanguage(c.req.raw.headers.get("Accept-Language"), "zh"));
+  await next();
+  const { headers } = c.res;
+  headers.set("Request-Id", requestId);
+  headers.set("Cache-Control", "no-store");
+  const principal = c.var.principal;
+  if (principal?.settings.response_signing) {
+    const text = await c.res.clone().text();
+    const signature = await signAnswer(principal, text, c.env.MASTER_KEYS);
+    if (signature !== null) headers.set(RESPONSE_SIGNATURE_HEADER, signature);
+  }
+});
+
+app.get("/healthz", () => json({ status: "ok" }));
+
+for (const route of routes) {
+  const { params, query, body, handler } = route;
+  const steps = [admit(route)];
+  if (params !== undefined) steps.push(validate("param", params));
+  if (query !== undefined) steps.push(validate("query", query));
+  if (body !== undefined) steps.push(validateBody(body));
+  app.on([route.method], [route.path], ...steps, (c) =>
+    handler({
+      c,
+      params: c.req.valid("param" as never),
+      query: c.req.valid("query" as never),
+      body: c.req.valid("json" as never),
+    } as never),
+  );
+}
+
+app.notFound((c) => {
+  const path = c.req.path;
+  const allow = [
+    ...new Set(routes.filter((route) => matches(route.path, path)).map((route) => route.method)),
+  ];
+  if (allow.length === 0) return answer(c, { code: "no_such_route", path });
+  if (allow.includes("GET")) allow.push("HEAD" as never);
+  return answer(c, { code: "method_not_allowed", method: c.req.method, allow });
+});
+
+app.onError((error, c) => {
+  if (error instanceof ProblemError) return answer(c, error.problem);
+  // D1 answers with an error while it is overloaded, reset or down; its message may carry parameters, so only its kind
+  // is written down.
+  if (error instanceof DrizzleQueryError || error.message.startsWith("D1_")) {
+    console.error(JSON.stringify({ request: c.var.requestId, failure: "d1" }));
+    return answer(c, { code: "unavailable", retryAfterSeconds: 5 });
+  }
+  console.error(
+    JSON.stringify({ request: c.var.requestId, failure: error.name, at: error.stack?.split("\n")[1] }),
+  );
+  return answer(c, { code: "internal" });
+});
+
+function answer(c: Context<AppEnv>, problem: Problem): Response {
+  const { status, body, headers } = renderProblem(problem, c.var.language);
+  return new Response(body, {
+    status,
+    headers: { "Content-Type": "application/json; charset=utf-8", ...headers },
+  });
+}
+
+/** Whether a path is one of a route's: `:name` stands for one segment. */
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, i) => (part.startsWith(":") ? given[i] !== "" : part === given[i]))
+  );
+}

@@ -1,0 +1,156 @@
+// One atomic batch that brings D1 up to date with a ledger: refunds and the charge guarded by version, events and a
+// delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back.
+import { and, eq, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
+import type { Database } from "../db/client.ts";
+import { type Event, PINGPP_EVENT_TYPES } from "../events/event.ts";
+import { events } from "../events/table.ts";
+import { type Refund, statusOf } from "../refunds/refund.ts";
+import { refunds } from "../refunds/table.ts";
+import type { Lane } from "../webhooks/delivery.ts";
+import { deliveries, webhookEndpoints } from "../webhooks/table.ts";
+import type { Charge } from "./charge.ts";
+import type { FlushBatch, FlushReceipt } from "./ledger-ports.ts";
+import { charges } from "./table.ts";
+
+/** A delivery that this batch wrote, to be woken by a queue message. */
+export interface WrittenDelivery {
+  id: string;
+  app: string;
+  livemode: boolean;
+  lane: Lane;
+}
+
+export async function flushToD1(
+  db: Database,
+  batch: FlushBatch,
+): Promise<{ receipt: FlushReceipt; deliveries: WrittenDelivery[] }> {
+  const { charge } = batch;
+  const held = db
+    .select({ version: charges.version, highestSeq: charges.highestSeq })
+    .from(charges)
+    .where(
+      and(eq(charges.app, charge.app), eq(charges.livemode, charge.livemode), eq(charges.id, charge.id)),
+    );
+  const writes: BatchItem<"sqlite">[] = [upsertCharge(db, batch)];
+  for (const refund of batch.refunds) writes.push(upsertRefund(db, charge, refund));
+  for (const event of batch.events) {
+    writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));
+  }
+  const results = await db.batch([held, ...writes]);
+  // The row is read before it is written: afterwards it could no longer tell that it had been ahead.
+  const [before] = results[0] as { version: number; highestSeq: number }[];
+  const written = results.slice(1 + 1 + batch.refunds.length).flat() as unknown[];
+  return {
+    receipt: before ?? { version: 0, highestSeq: 0 },
+    deliveries: written.filter(isDelivery).map(({ id, lane }) => ({
+      id,
+      lane,
+      app: charge.app,
+      livemode: charge.livemode,
+    })),
+  };
+}
+
+function isDelivery(row: unknown): row is { id: string; lane: Lane } {
+  return typeof row === "object" && row !== null && "lane" in row;
+}
+
+function upsertCharge(db: Database, batch: FlushBatch) {
+  const { charge, balance } = batch;
+  const projected = {
+    version: batch.version,
+    paid: charge.paid,
+    refunded: batch.refunded,
+    amountRefunded: balance.refunded,
+    amountPending: balance.pending,
+    highestSeq: batch.highestSeq,
+    freeze: batch.freeze,
+    doc: charge,
+  };
+  return db
+    .insert(charges)
+    .values({
+      ...projected,
+      app: charge.app,
+      livemode: charge.livemode,
+      id: charge.id,
+      orderNo: charge.orderNo,
+      channel: charge.channel,
+      currency: charge.currency,
+      amount: charge.amount,
+      created: charge.created,
+      ledgerOpenedAt: batch.now,
+    })
+    .onConflictDoUpdate({
+      target: [charges.app, charges.livemode, charges.id],
+      set: { ...projected, ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, ${batch.now})` },
+      setWhere: sql`excluded.version > ${charges.version}`,
+    });
+}
+
+function upsertRefund(db: Database, charge: Charge, refund: Refund) {
+  const projected = {
+    seq: refund.seq,
+    version: refund.version,
+    status: statusOf(refund.state),
+    state: refund.state,
+    transactionNo: refund.transactionNo,
+    attention: refund.attention,
+    timeSucceed: refund.timeSucceed,
+    dueAt: refund.dueAt,
+    doc: refund,
+  };
+  return db
+    .insert(refunds)
+    .values({
+      ...projected,
+      app: charge.app,
+      livemode: charge.livemode,
+      id: refund.id,
+      charge: charge.id,
+      channel: charge.channel,
+      currency: charge.currency,
+      amount: refund.amount,
+      refundNo: refund.refundNo,
+      created: refund.created,
+    })
+    .onConflictDoUpdate({
+      target: [refunds.app, refunds.livemode, refunds.id],
+      set: projected,
+      setWhere: sql`excluded.version > ${refunds.version}`,
+    });
+}
+
+function insertEvent(db: Database, charge: Charge, event: Event) {
+  return db
+    .insert(events)
+    .values({
+      app: charge.app,
+      livemode: charge.livemode,
+      id: event.id,
+      type: event.type,
+      charge: event.charge,
+      refund: event.refund,
+      created: event.created,
+      body: event.body,
+    })
+    .onConflictDoNothing();
+}
+
+/** The id follows from event and endpoint, so that a repeated batch finds its own rows. */
+function insertDeliveries(db: Database, charge: Charge, event: Event, now: number) {
+  const pingpp = (PINGPP_EVENT_TYPES as readonly string[]).includes(event.type) ? "*" : event.type;
+  const disabled = sql`${webhookEndpoints.status} = 'disabled'`;
+  const asked = sql`exists (select 1 from json_each(${webhookEndpoints.enabledEvents}) where value in (${event.type}, ${pingpp}))`;
+  return db.all(sql`
+    insert or ignore into ${deliveries}
+      (id, app, livemode, event, endpoint, status, due_at, created_at, ended_at)
+    select 'dlv_' || substr(${event.id}, 5, 12) || substr(${webhookEndpoints.id}, 4, 12),
+      ${webhookEndpoints.app}, ${webhookEndpoints.livemode}, ${event.id}, ${webhookEndpoints.id},
+      iif(${disabled}, 'skipped', 'pending'), iif(${disabled}, null, ${now}), ${now}, iif(${disabled}, ${now}, null)
+    from ${webhookEndpoints}
+    where ${webhookEndpoints.app} = ${charge.app} and ${webhookEndpoints.livemode} = ${charge.livemode ? 1 : 0}
+      and ${webhookEndpoints.deletedAt} is null and ${webhookEndpoints.status} <> 'pending' and ${asked}
+    returning id, (select lane from webhook_endpoints e where e.id = endpoint) as lane, status`);
+}

@@ -1,0 +1,48 @@
+// How a ledger gets its first facts from D1, and what it takes over when D1 knows more than it does.
+import type { Refund } from "../refunds/refund.ts";
+import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
+import { Book, type Cover } from "./book.ts";
+import type { Hydration } from "./ledger-calls.ts";
+import type { LedgerStorage } from "./ledger-ports.ts";
+
+/** Opens the book of a charge. If its ledger has reported before, the ledger was lost: refunds are imported. */
+export function bookFrom(storage: LedgerStorage, hydration: Hydration, now: number): Book {
+  const { charge } = hydration;
+  const cover: Cover = { schema: 1, charge, freeze: null, synced: charge.version, syncDueAt: null };
+  const book = Book.create(storage, cover);
+  if (!hydration.opened) return book;
+  const taken = withProjection(book, hydration, now);
+  for (const refund of taken.refunds) book.save(refund);
+  book.saveCover(taken.cover);
+  return book;
+}
+
+/** What changes when D1's view is taken over: an operator must look at a live charge before it is refunded again. */
+export function withProjection(
+  book: Book,
+  projection: Hydration,
+  now: number,
+): { cover: Cover; refunds: Refund[] } {
+  const taken: Refund[] = [];
+  const seqs = new Map(book.refunds.map((refund) => [refund.seq, refund.id]));
+  let nextSeq = Math.max(book.nextSeq - 1, ...projection.refunds.map((refund) => refund.seq)) + 1;
+  for (const theirs of projection.refunds) {
+    const ours = book.find(theirs.id);
+    if (ours !== undefined && ours.version >= theirs.version) continue;
+    const owner = seqs.get(theirs.seq);
+    const seq = owner === undefined || owner === theirs.id ? theirs.seq : nextSeq++;
+    taken.push({ ...imported(theirs, now), seq });
+  }
+  const known = book.charge.version >= projection.charge.version ? book.charge : projection.charge;
+  const charge = { ...known, version: Math.max(book.charge.version, projection.charge.version) + 1 };
+  const freeze = projection.charge.livemode ? "lost" : (book.cover.freeze ?? projection.freeze);
+  return { cover: { ...book.cover, charge, freeze, syncDueAt: now + SYNC_WITHIN_MS }, refunds: taken };
+}
+
+/** A refund from D1: what may have happened to an open one since is unknown, so the channel is asked. */
+function imported(refund: Refund, now: number): Refund {
+  const open = refund.state !== "succeeded" && refund.state !== "failed";
+  const next: Refund = { ...refund, version: refund.version + 1, synced: 0, syncDueAt: now + SYNC_WITHIN_MS };
+  if (!open) return next;
+  return { ...next, state: "unknown", inDoubt: true, clearToSubmit: false, leaseUntil: null, dueAt: now };
+}

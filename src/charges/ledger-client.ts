@@ -1,0 +1,72 @@
+// The Worker's way to a charge's ledger. An error from a call says nothing about its effect, so a call may be repeated
+// only because every call is idempotent; what cannot be known in time is reported as unknown, never as a no.
+import type { AppSettings } from "../apps/schema.ts";
+import type { Env } from "../env.ts";
+import { ProblemError } from "../http/problem.ts";
+import { ledgerName } from "./charge.ts";
+import type { LedgerSurface } from "./ledger-calls.ts";
+
+export interface ChargeReference {
+  app: string;
+  livemode: boolean;
+  charge: string;
+}
+
+/** `overloaded`: every try was turned away before it began; `unknown`: some try may have taken effect. */
+export type LedgerOutcome<Answer> = { answer: Answer } | { failed: "overloaded" | "unknown" };
+
+const TRIES_MAX = 3;
+const BUDGET_MS = 15_000;
+const PAUSE_MS = 100;
+
+/** Calls the ledger, at most three times and 15 s (`patienceMs` on top, for calls that wait for a channel). */
+export async function callLedger<Answer>(
+  env: Pick<Env, "LEDGERS">,
+  reference: ChargeReference,
+  locationHint: AppSettings["location_hint"],
+  patienceMs: number,
+  call: (ledger: LedgerSurface) => Promise<Answer>,
+): Promise<LedgerOutcome<Answer>> {
+  const name = ledgerName(reference.app, reference.livemode, reference.charge);
+  const deadline = Date.now() + BUDGET_MS + patienceMs;
+  let failed: "overloaded" | "unknown" = "overloaded";
+  for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
+    const left = deadline - Date.now();
+    if (left <= 0) break;
+    try {
+      // A new stub each time: one that has failed stays broken.
+      const ledger = env.LEDGERS.getByName(name, locationHint === null ? {} : { locationHint });
+      return { answer: await within(call(ledger as unknown as LedgerSurface), left) };
+    } catch (error) {
+      if (!(error as { overloaded?: boolean }).overloaded) failed = "unknown";
+      if (attempt < TRIES_MAX) await pause(PAUSE_MS * attempt);
+    }
+  }
+  return { failed };
+}
+
+/** As `callLedger`, for calls whose outcome the client may simply ask for again: throws `unavailable`. */
+export async function askLedger<Answer>(
+  env: Pick<Env, "LEDGERS">,
+  reference: ChargeReference,
+  locationHint: AppSettings["location_hint"],
+  call: (ledger: LedgerSurface) => Promise<Answer>,
+): Promise<Answer> {
+  const outcome = await callLedger(env, reference, locationHint, 0, call);
+  if ("failed" in outcome) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+  return outcome.answer;
+}
+
+async function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("the ledger did not answer in time")), ms);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,411 @@
+// The ledger of one charge: the only place that decides whether a refund may be made, and that remembers what became of
+// it. Every check stands in one synchronous transaction with the write that depends on it; nothing is awaited between.
+// After a reservation the refund exists, and every path here leads on to its outcome: the request that made it, the
+// alarm, or the next call that enters.
+import type { ChannelAccount, Verdict } from "../channels/channel.ts";
+import { type EventType, eventBody } from "../events/event.ts";
+import { refusalText } from "../http/problem.ts";
+import { mintId } from "../ids.ts";
+import { askChannel } from "../refunds/drive-refund.ts";
+import { holdsMoney, type Refund } from "../refunds/refund.ts";
+import { refusedRefund, reserveRefund, SYNC_WITHIN_MS, submission } from "../refunds/reserve-refund.ts";
+import { refundObject } from "../refunds/schema.ts";
+import { settleRefund } from "../refunds/settle-refund.ts";
+import { AlarmClock } from "./alarm-clock.ts";
+import { balanceOf } from "./balance.ts";
+import { Book } from "./book.ts";
+import { changeCharge } from "./change-charge.ts";
+import { bookFrom } from "./hydrate.ts";
+import {
+  type ApplyAnswer,
+  type ApplyCall,
+  type CreateAnswer,
+  type CreateCall,
+  type CreateCommand,
+  type ExportAnswer,
+  type Hydration,
+  type LedgerSurface,
+  missingFeature,
+  type ReadAnswer,
+  type ReadCall,
+  type RecordAnswer,
+  type RecordCall,
+  type Unhydrated,
+} from "./ledger-calls.ts";
+import type { LedgerPorts } from "./ledger-ports.ts";
+import { dirty, Projector } from "./projector.ts";
+import { chargeObject } from "./schema.ts";
+import { renderView } from "./view.ts";
+
+/** Calls to the channel under way at once. */
+const CALLS_MAX = 5;
+/** If the channel has not answered by then, D1 hears of the pending refund meanwhile. */
+const FLUSH_PENDING_AFTER_MS = 500;
+/** An alarm works at most this long, and one that hangs is followed by another. */
+const ALARM_WORK_MS = 45_000;
+const DEAD_MAN_MS = 60_000;
+/** How long a request in flight keeps the alarm away from its refund. */
+const DRIVING_MS = 20_000;
+
+const UNHYDRATED: Unhydrated = { unhydrated: true };
+/** A refund is born pending, also one that the same transaction ends. */
+const BORN = { state: "waiting", failureCode: null, failureMsg: null } as const;
+
+export class Ledger implements LedgerSurface {
+  readonly #ports: LedgerPorts;
+  #book: Book | null = null;
+  readonly #alarm: AlarmClock;
+  readonly #projector: Projector;
+  /** Questions to the channel under way, by refund. */
+  readonly #driving = new Map<string, Promise<void>>();
+  /** Resolves at a refund's first verdict. */
+  readonly #verdicts = new Map<string, { promise: Promise<void>; resolve: () => void }>();
+  /** Creating requests that are still waiting, by refund. */
+  readonly #requests = new Map<string, string>();
+  readonly #answeredAt = new Map<string, number>();
+  /** Accounts that came with a command, so that its first call needs no look-up. */
+  readonly #accounts = new Map<string, ChannelAccount | null>();
+
+  constructor(ports: LedgerPorts) {
+    this.#ports = ports;
+    this.#alarm = new AlarmClock(ports, () => this.#nextDue());
+    this.#projector = new Projector(ports, {
+      enter: () => this.#enter(),
+      write: (work) => this.#write(work),
+      arm: () => this.#alarm.arm(),
+    });
+  }
+
+  /** Makes a refund, or finds the one this command made before; answers with the first verdict or when the wait ends. */
+  async create(call: CreateCall): Promise<CreateAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const reserved = this.#reserve(call);
+    if ("refusal" in reserved || "unhydrated" in reserved) return reserved;
+    // The refund exists from here on: nothing below may turn into an error.
+    const { refund, replayed } = reserved;
+    await this.#firstVerdict(refund, call.command.waitMs);
+    if (replayed === false) {
+      this.#requests.delete(refund);
+      this.#answeredAt.set(refund, this.#ports.now());
+    }
+    return { ok: { refund: this.#render(refund), replayed } };
+  }
+
+  /** Hydrates the charge and records what a repeat or an update brings. */
+  async record(call: RecordCall): Promise<RecordAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const answer = this.#write((): RecordAnswer => {
+      const book = this.#enter(call.hydration);
+      if (book === null) return UNHYDRATED;
+      const changed = changeCharge(book.charge, call.change, call.correct, book.refunds, this.#seconds());
+      if ("refusal" in changed) return changed;
+      if (changed.ok !== book.charge) {
+        const charge = { ...changed.ok, version: book.charge.version + 1 };
+        book.saveCover({ ...book.cover, charge, syncDueAt: this.#ports.now() + SYNC_WITHIN_MS });
+        this.#alarm.arm();
+      }
+      return { ok: { charge: JSON.stringify(chargeObject(book.charge, book.refunds)), facts: book.charge } };
+    });
+    void this.#projector.flush();
+    return answer;
+  }
+
+  /** One refund, a page of them, or the charge, as clients see them. */
+  async read(call: ReadCall): Promise<ReadAnswer> {
+    const book = this.#enter();
+    if (book === null) return UNHYDRATED;
+    return renderView(book.charge, book.refunds, call.target);
+  }
+
+  /** Takes a verdict that the channel, an operator or a test helper brings by itself. */
+  async apply(call: ApplyCall): Promise<ApplyAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const book = this.#enter();
+    if (book === null) return UNHYDRATED;
+    const refund = book.find(call.refund);
+    if (refund === undefined) return { refusal: { code: "unknown_refund", refund: call.refund } };
+    const before = refund.version;
+    this.#settle(call.refund, call.verdict, "told");
+    const contradicted = book.find(call.refund)?.contradictedAt != null;
+    this.#pump();
+    // A contradiction is settled by asking the channel; whoever told us may as well see the outcome.
+    if (contradicted) await this.#within(this.#driving.get(call.refund), FLUSH_PENDING_AFTER_MS);
+    const after = this.#enter()?.find(call.refund)?.version ?? before;
+    return { ok: { refund: this.#render(call.refund), changed: after !== before } };
+  }
+
+  /** Makes sure that an alarm is set if work is left. Asks nobody anything. */
+  async poke(): Promise<void> {
+    if (this.#enter() !== null) this.#alarm.armExactly();
+  }
+
+  /** The whole book. */
+  async export(): Promise<ExportAnswer> {
+    const book = this.#enter();
+    if (book === null) return UNHYDRATED;
+    const undelivered = book.outbox(Number.MAX_SAFE_INTEGER).map(({ event }) => event.id);
+    return { ok: { charge: book.charge, freeze: book.cover.freeze, refunds: book.refunds, undelivered } };
+  }
+
+  /** Does what is due. Never throws: a throwing alarm is retried a few times and then gone for good. */
+  async alarm(): Promise<void> {
+    this.#alarm.forget();
+    try {
+      const due = this.#enter({ alarm: true }) === null ? null : this.#nextDue();
+      if (due === null) return;
+      if (due <= this.#ports.now()) {
+        // Should this run die or hang, another follows.
+        this.#alarm.set(this.#ports.now() + DEAD_MAN_MS);
+        await this.#within(this.#work(), ALARM_WORK_MS);
+      }
+    } catch (error) {
+      this.#forget();
+      this.#ports.alert("alarm_failed", { error: String(error) });
+    }
+    try {
+      if (this.#enter({ alarm: true }) !== null) this.#alarm.armExactly();
+    } catch (error) {
+      this.#forget();
+      this.#ports.alert("alarm_not_set", { error: String(error) });
+    }
+  }
+
+  /** Check and write in one transaction; starts the first question to the channel. */
+  #reserve(
+    call: CreateCall,
+  ): { refund: string; replayed: boolean | "inferred" } | Exclude<CreateAnswer, { ok: unknown }> {
+    const { command } = call;
+    let started: Refund | null = null;
+    const outcome = this.#write(() => {
+      const book = this.#enter(call.hydration);
+      if (book === null) return UNHYDRATED;
+      const now = this.#ports.now();
+      const channel = this.#ports.channel(book.charge.channel, book.charge.livemode);
+      const facts = channel?.facts({ channel: book.charge.channel, description: command.description });
+      const reservation = reserveRefund(command, {
+        charge: book.charge,
+        freeze: book.cover.freeze,
+        refunds: book.refunds,
+        facts: facts ?? null,
+        slotFree: this.#driving.size < CALLS_MAX,
+        answeredAt: (refund) =>
+          this.#requests.has(refund.id) ? "running" : (this.#answeredAt.get(refund.id) ?? null),
+        now,
+      });
+      const own = reservation.kind === "existing" && reservation.refund.id === command.refund;
+      if (call.promised && !own && reservation.kind !== "reserved") {
+        return this.#keepPromise(book, command, reservation.kind === "refused" ? reservation.refusal : null);
+      }
+      if (reservation.kind === "refused") return { refusal: reservation.refusal };
+      if (reservation.kind === "existing") {
+        return { refund: reservation.refund.id, replayed: reservation.replayed };
+      }
+      const { refund } = reservation;
+      book.save(refund);
+      this.#requests.set(refund.id, command.request);
+      this.#addEvents(book, refund, ["refund.created"]);
+      this.#alarm.arm();
+      started = refund;
+      return { refund: refund.id, replayed: false as const };
+    });
+    if (started !== null) this.#begin(started, command);
+    return outcome;
+  }
+
+  /** The client was told `pending` before the ledger could refuse: the refund comes to exist as failed. */
+  #keepPromise(book: Book, command: CreateCommand, refusal: Parameters<typeof refusalText>[0] | null) {
+    const code = refusal ?? { code: "idempotency_key_reused" as const, refund: command.refund };
+    const words = refusalText(code, command.language);
+    const refund = refusedRefund(command, book.charge, book.nextSeq, words, this.#ports.now());
+    book.save(refund);
+    this.#addEvents(book, refund, ["refund.created", "refund.failed"]);
+    this.#alarm.arm();
+    return { refund: refund.id, replayed: false as const };
+  }
+
+  /** The reservation is stored: the channel is asked, and D1 hears of a refund that stays pending. */
+  #begin(refund: Refund, command: CreateCommand): void {
+    const channel = this.#enter()?.charge.channel ?? "";
+    this.#accounts.set(refund.id, command.accounts[channel] ?? null);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#verdicts.set(refund.id, { promise, resolve });
+    if (refund.state === "submitting") this.#drive(refund, "submit");
+    else this.#pump();
+    void this.#ports.sleep(FLUSH_PENDING_AFTER_MS).then(() => this.#projector.flush());
+  }
+
+  async #firstVerdict(refund: string, waitMs: number): Promise<void> {
+    const verdict = this.#verdicts.get(refund);
+    const due = this.#enter()?.find(refund);
+    if (verdict === undefined || due === undefined || waitMs === 0) return;
+    // What cannot be sent within the wait need not be waited for.
+    if (due.state === "waiting" && (due.dueAt ?? 0) > this.#ports.now() + waitMs) return;
+    await this.#within(verdict.promise, waitMs);
+  }
+
+  /** Starts what is due, oldest first, as far as there are free calls. */
+  #pump(): void {
+    const book = this.#enter();
+    if (book === null) return;
+    const now = this.#ports.now();
+    for (const refund of book.refunds) {
+      if (this.#driving.size >= CALLS_MAX) return;
+      if (refund.dueAt === null || refund.dueAt > now || (refund.leaseUntil ?? 0) > now) continue;
+      if (this.#driving.has(refund.id)) continue;
+      if (!refund.clearToSubmit) {
+        this.#drive(refund, "query");
+        continue;
+      }
+      const claimed = { ...refund, ...submission(refund, now), version: refund.version + 1 };
+      this.#write(() => {
+        book.save(dirty(claimed, now));
+        this.#alarm.arm();
+      });
+      this.#drive(claimed, "submit");
+    }
+  }
+
+  #drive(refund: Refund, question: "submit" | "query"): void {
+    const charge = this.#enter()?.charge;
+    if (charge === undefined) return;
+    const account = this.#accounts.get(refund.id);
+    this.#accounts.delete(refund.id);
+    const run = askChannel(this.#ports, charge, refund, question, account)
+      .then((verdict) => this.#settle(refund.id, verdict, question))
+      .catch((error) => {
+        // The books are as they were before the verdict; the alarm asks again.
+        this.#forget();
+        this.#ports.alert("settle_failed", { refund: refund.id, error: String(error) });
+      })
+      .then(() => {
+        this.#driving.delete(refund.id);
+        this.#pump();
+        return this.#projector.flush();
+      })
+      .catch((error) => this.#ports.alert("drive_failed", { refund: refund.id, error: String(error) }));
+    this.#driving.set(refund.id, run);
+  }
+
+  /** Books a verdict: state, event and alarm in one transaction. */
+  #settle(id: string, verdict: Verdict, asked: "submit" | "query" | "told"): void {
+    this.#write(() => {
+      const book = this.#enter();
+      const refund = book?.find(id);
+      if (!book || refund === undefined) return;
+      const now = this.#ports.now();
+      const channel = this.#ports.channel(book.charge.channel, book.charge.livemode);
+      const facts = channel?.facts({ channel: book.charge.channel, description: refund.description });
+      const room = balanceOf(book.charge, book.refunds).refundable;
+      const settlement = settleRefund(refund, verdict, {
+        asked,
+        now,
+        channel: book.charge.channel,
+        currency: book.charge.currency,
+        fits: holdsMoney(refund) || refund.amount <= room,
+        settlingMs: facts?.settlingMs ?? 0,
+      });
+      if (settlement === null) return;
+      book.save(dirty(settlement.refund, now));
+      if (settlement.conflict) {
+        book.saveCover({ ...book.cover, freeze: "conflict" });
+        this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
+      }
+      this.#addEvents(book, settlement.refund, settlement.events);
+      this.#alarm.arm();
+    });
+    if (asked === "told") void this.#projector.flush();
+    this.#verdicts.get(id)?.resolve();
+    this.#verdicts.delete(id);
+  }
+
+  #addEvents(book: Book, refund: Refund, types: EventType[]): void {
+    for (const type of types) {
+      const id = mintId("event", this.#ports.random);
+      const created = this.#seconds();
+      const body = eventBody({
+        id,
+        created,
+        livemode: book.charge.livemode,
+        type,
+        object: refundObject(type === "refund.created" ? { ...refund, ...BORN } : refund, book.charge),
+        request: this.#requests.get(refund.id) ?? null,
+      });
+      book.addEvent({ id, type, created, charge: book.charge.id, refund: refund.id, body });
+    }
+  }
+
+  async #work(): Promise<void> {
+    this.#pump();
+    while (this.#driving.size > 0) await Promise.all(this.#driving.values());
+    await this.#projector.flush();
+  }
+
+  /** The book, read or made if need be; every way into the ledger passes here and finds a lost alarm. */
+  #enter(how?: Hydration | { alarm: true }): Book | null {
+    const entered = this.#book !== null;
+    this.#book ??= Book.open(this.#ports.storage);
+    const hydration = how !== undefined && "charge" in how ? how : null;
+    if (this.#book === null && hydration !== null) {
+      this.#book = bookFrom(this.#ports.storage, hydration, this.#ports.now());
+      if (hydration.opened) {
+        this.#ports.alert("ledger_lost", {
+          charge: hydration.charge.id,
+          livemode: hydration.charge.livemode,
+        });
+        this.#alarm.arm();
+      }
+    } else if (this.#book !== null && how === undefined) {
+      if (!entered || this.#alarm.isLate()) this.#alarm.armExactly();
+    }
+    return this.#book;
+  }
+
+  /** When something must be done next, ms; null when nothing is left. */
+  #nextDue(): number | null {
+    const book = this.#book;
+    if (book === null) return null;
+    const now = this.#ports.now();
+    const sync = (at: number) => Math.max(at, this.#projector.retryAt);
+    let next = book.cover.syncDueAt === null ? Number.POSITIVE_INFINITY : sync(book.cover.syncDueAt);
+    for (const refund of book.refunds) {
+      if (refund.syncDueAt !== null) next = Math.min(next, sync(refund.syncDueAt));
+      if (refund.dueAt === null) continue;
+      const driving = this.#driving.has(refund.id) ? now + DRIVING_MS : 0;
+      next = Math.min(next, Math.max(refund.dueAt, refund.leaseUntil ?? 0, driving));
+    }
+    return Number.isFinite(next) ? next : null;
+  }
+
+  /** One transaction; if it throws, memory is thrown away with it and read again from storage. */
+  #write<T>(work: () => T): T {
+    try {
+      return this.#ports.storage.transactionSync(work);
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    this.#book = null;
+    this.#alarm.forget();
+  }
+
+  #render(id: string): string {
+    const book = this.#enter();
+    const refund = book?.find(id);
+    if (!book || refund === undefined) throw new Error("a refund that was reserved is gone");
+    return JSON.stringify(refundObject(refund, book.charge));
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#ports.now() / 1000);
+  }
+
+  async #within(work: Promise<void> | undefined, ms: number): Promise<void> {
+    if (work !== undefined) await Promise.race([work, this.#ports.sleep(ms)]);
+  }
+}

@@ -1,0 +1,159 @@
+// Keeps D1 up to date with a ledger: one run at a time, which also takes what changes meanwhile. The outbox and the
+// versions stay in the ledger until D1 has answered; a batch may arrive twice, its writes are guarded by version.
+import type { Refund } from "../refunds/refund.ts";
+import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
+import { balanceOf } from "./balance.ts";
+import type { Book } from "./book.ts";
+import { withProjection } from "./hydrate.ts";
+import type { FlushBatch, LedgerPorts } from "./ledger-ports.ts";
+
+const TIMEOUT_MS = 10_000;
+const BACKOFF_MS = [2_000, 5_000, 15_000, 60_000, 300_000] as const;
+const EVENTS_MAX = 100;
+const REFUNDS_MAX = 50;
+/** Bounds one run; a rest is left to the alarm. */
+const ROUNDS_MAX = 50;
+
+/** What the projector needs of its ledger. */
+export interface Books {
+  enter(): Book | null;
+  write<T>(work: () => T): T;
+  arm(): void;
+}
+
+interface Batch {
+  flush: FlushBatch;
+  outbox: number[];
+  /** Every event of these refunds is in the batch. */
+  complete: boolean;
+}
+
+/** A changed refund: D1 should hear of it soon. */
+export function dirty(refund: Refund, now: number): Refund {
+  return { ...refund, syncDueAt: refund.syncDueAt ?? now + SYNC_WITHIN_MS };
+}
+
+export class Projector {
+  readonly #ports: LedgerPorts;
+  readonly #books: Books;
+  #running: Promise<void> | null = null;
+  #failures = 0;
+  /** Until when D1 is left alone after a failure, ms. */
+  retryAt = 0;
+
+  constructor(ports: LedgerPorts, books: Books) {
+    this.#ports = ports;
+    this.#books = books;
+  }
+
+  /** Resolves when D1 has everything, or when it could not be told; never rejects. */
+  flush(): Promise<void> {
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Not before the caller holds the promise: the end of the run must come after its beginning is known.
+    await null;
+    try {
+      for (let round = 0; round < ROUNDS_MAX && this.retryAt <= this.#ports.now(); round++) {
+        const book = this.#books.enter();
+        const batch = book === null ? null : this.#collect(book);
+        if (batch === null) return;
+        const receipt = await this.#inTime(this.#ports.flush(batch.flush));
+        this.#failures = 0;
+        this.#markSynced(batch);
+        if (receipt.version > batch.flush.version || receipt.highestSeq > batch.flush.highestSeq) {
+          await this.#catchUp();
+        }
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      // In the same turn as the last look for work: whoever changes something after it starts the next run.
+      this.#running = null;
+    }
+  }
+
+  #failed(error: unknown): void {
+    const delay = BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length - 1)] as number;
+    this.#failures++;
+    this.retryAt = this.#ports.now() + delay;
+    const name = error instanceof Error ? error.name : "Error";
+    this.#ports.alert("flush_failed", { error: name, failures: this.#failures });
+    try {
+      if (this.#books.enter() !== null) this.#books.arm();
+    } catch {
+      // Storage is gone with this instance; the alarm that is armed already belongs to the next one.
+    }
+  }
+
+  #collect(book: Book): Batch | null {
+    const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
+    if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
+    const outbox = book.outbox(EVENTS_MAX);
+    const flush: FlushBatch = {
+      charge: book.charge,
+      version: book.version,
+      balance: balanceOf(book.charge, book.refunds),
+      freeze: book.cover.freeze,
+      highestSeq: book.nextSeq - 1,
+      refunded: book.refunds.length > 0 || book.charge.refundedElsewhere > 0,
+      refunds,
+      events: outbox.map(({ event }) => event),
+      now: this.#ports.now(),
+    };
+    return { flush, outbox: outbox.map(({ id }) => id), complete: outbox.length < EVENTS_MAX };
+  }
+
+  /** D1 has the batch: what changed meanwhile stays to be told. */
+  #markSynced(batch: Batch): void {
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      if (book === null) return;
+      book.dropEvents(batch.outbox);
+      for (const sent of batch.complete ? batch.flush.refunds : []) {
+        const refund = book.find(sent.id);
+        if (refund === undefined || sent.version <= refund.synced) continue;
+        const syncDueAt = refund.version > sent.version ? refund.syncDueAt : null;
+        book.save({ ...refund, synced: sent.version, syncDueAt });
+      }
+      const { cover } = book;
+      if (batch.flush.charge.version > cover.synced) {
+        const synced = batch.flush.charge.version;
+        book.saveCover({
+          ...cover,
+          synced,
+          syncDueAt: cover.charge.version > synced ? cover.syncDueAt : null,
+        });
+      }
+    });
+  }
+
+  /** D1 is ahead: this ledger was rolled back. What D1 knows is taken over; in live mode an operator must look. */
+  async #catchUp(): Promise<void> {
+    const before = this.#books.enter();
+    const projection = before === null ? null : await this.#inTime(this.#ports.projection(before.charge));
+    if (projection === null) return;
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      if (book === null) return;
+      const taken = withProjection(book, projection, this.#ports.now());
+      for (const refund of taken.refunds) book.save(refund);
+      book.saveCover(taken.cover);
+      this.#books.arm();
+    });
+    this.#ports.alert("ledger_behind", {
+      charge: projection.charge.id,
+      livemode: projection.charge.livemode,
+    });
+  }
+
+  /** D1 may hang: whoever waits for it stops at some time. */
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const late = this.#ports.sleep(TIMEOUT_MS).then(() => {
+      throw new Error("timed out");
+    });
+    return Promise.race([work, late]);
+  }
+}

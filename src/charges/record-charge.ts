@@ -1,0 +1,204 @@
+// Records a payment that was collected elsewhere. D1 first, because only there can one see that a transaction_no
+// belongs to another charge; then the ledger, which owns the facts from then on. Repeating a call is harmless.
+import type { Principal } from "../auth/principal.ts";
+import { database } from "../db/client.ts";
+import type { Env } from "../env.ts";
+import { ledgerFingerprint } from "../http/admit.ts";
+import { invalid, ProblemError } from "../http/problem.ts";
+import { canonicalJson } from "../idempotency/fingerprint.ts";
+import { derivedId } from "../ids.ts";
+import { type Charge, isChargeId } from "./charge.ts";
+import { CALL, type ChargeChange, type RecordAnswer } from "./ledger-calls.ts";
+import { askLedger } from "./ledger-client.ts";
+import { claimPayment, findHydration, hydrationOf, insertCharge, releasePayment } from "./repository.ts";
+import type { RecordChargeBody, UpdateChargeBody } from "./schema.ts";
+
+/** Answers with the rendered charge. `now` in ms since the epoch. */
+export async function recordCharge(
+  env: Env,
+  principal: Principal,
+  body: RecordChargeBody,
+  now: number,
+): Promise<string> {
+  const charge = await chargeFrom(principal, body, now);
+  const recorded = await record(env, principal, charge, body);
+  if (recorded !== "another_payment") return recorded;
+  if (body.id !== undefined) {
+    throw invalid("id", "该 id 已用于另一笔付款", "this id belongs to another payment");
+  }
+  // The order was paid once more: another transaction_no is another payment and gets a charge of its own.
+  const second = { ...charge, id: await chargeIdOf(charge, charge.transactionNo) };
+  const again = await record(env, principal, second, body);
+  if (again === "another_payment") throw new ProblemError({ code: "transaction_no_used" });
+  return again;
+}
+
+async function record(
+  env: Env,
+  principal: Principal,
+  charge: Charge,
+  body: RecordChargeBody,
+): Promise<string | "another_payment"> {
+  const db = database(env, charge.app, charge.livemode);
+  const { row, owner } = await insertCharge(db, charge, ledgerFingerprint(env));
+  const { transactionNo } = charge;
+  if (transactionNo !== null && owner !== charge.id) {
+    const second = body.id === undefined ? await chargeIdOf(charge, transactionNo) : null;
+    // No owner: this charge has another payment already. The second charge owns it: it was recorded before.
+    if (owner === null || owner === second) return "another_payment";
+    throw new ProblemError({ code: "transaction_no_used" });
+  }
+  if (row === undefined) throw new ProblemError({ code: "internal" });
+  refuseOtherFacts(row.doc, charge);
+
+  const change: ChargeChange = {};
+  if (charge.paid && body.paid === true) change.paid = true;
+  if (charge.paid && charge.timePaid !== null && body.paid === true) change.timePaid = charge.timePaid;
+  if (transactionNo !== null) change.transactionNo = transactionNo;
+  const hydration = row.ledgerOpenedAt === null ? hydrationOf(row, []) : undefined;
+  const answer = await recordInLedger(env, principal, charge.id, change, false, hydration);
+  if ("ok" in answer) return answer.ok.charge;
+  if (answer.refusal.code === "another_payment" && transactionNo !== null) {
+    // D1 did not know yet that the ledger has a transaction_no: the claim was not this charge's to make.
+    await releasePayment(db, charge, transactionNo);
+    return "another_payment";
+  }
+  throw new ProblemError(answer.refusal);
+}
+
+/** Changes a recorded charge. Answers with the rendered charge. */
+export async function updateCharge(
+  env: Env,
+  principal: Principal,
+  id: string,
+  body: UpdateChargeBody,
+): Promise<string> {
+  const unknown = new ProblemError({ code: "not_found", object: "charge", id });
+  if (!isChargeId(id)) throw unknown;
+  const { app, livemode } = principal;
+  const db = database(env, app, livemode);
+  const change: ChargeChange = {
+    metadata: body.metadata,
+    description: body.description,
+    paid: body.paid,
+    timePaid: body.time_paid,
+    transactionNo: body.transaction_no,
+  };
+  const { transactionNo } = change;
+  const before = transactionNo === undefined ? null : await findHydration(db, app, livemode, id);
+  if (transactionNo !== undefined) {
+    if (before === null) throw unknown;
+    const owner = await claimPayment(db, before.charge, transactionNo);
+    if (owner !== id) throw new ProblemError({ code: "transaction_no_used" });
+  }
+  const answer = await recordInLedger(env, principal, id, change, true);
+  if (before !== null && transactionNo !== undefined) {
+    const kept = "ok" in answer ? answer.ok.facts.transactionNo : before.charge.transactionNo;
+    const dropped = kept === transactionNo ? before.charge.transactionNo : transactionNo;
+    if (dropped !== null && dropped !== kept) await releasePayment(db, before.charge, dropped);
+  }
+  if ("refusal" in answer) throw new ProblemError(answer.refusal);
+  return answer.ok.charge;
+}
+
+async function recordInLedger(
+  env: Env,
+  principal: Principal,
+  charge: string,
+  change: ChargeChange,
+  correct: boolean,
+  hydration?: NonNullable<Awaited<ReturnType<typeof findHydration>>>,
+): Promise<Exclude<RecordAnswer, { unhydrated: true }>> {
+  const { app, livemode, settings } = principal;
+  const reference = { app, livemode, charge };
+  const ask = (known: typeof hydration) =>
+    askLedger(env, reference, settings.location_hint, (ledger) =>
+      ledger.record({ ...CALL, change, correct, hydration: known }),
+    );
+  const answer = await ask(hydration);
+  if (!("unhydrated" in answer)) return answer;
+  const known = await findHydration(database(env, app, livemode), app, livemode, charge);
+  if (known === null) throw new ProblemError({ code: "not_found", object: "charge", id: charge });
+  const second = await ask(known);
+  if ("unhydrated" in second) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 1 });
+  return second;
+}
+
+async function chargeFrom(principal: Principal, body: RecordChargeBody, now: number): Promise<Charge> {
+  const { app, livemode, settings } = principal;
+  const named = typeof body.app === "string" ? body.app : body.app?.id;
+  if (named !== undefined && named !== app) {
+    throw invalid("app", "与 API KEY 所属的应用不符", "it is not the app of this API key");
+  }
+  if (body.id !== undefined && !isChargeId(body.id)) {
+    throw invalid("id", "格式必须为 ch_ 加 24 位字母或数字", "it must be ch_ and 24 letters or digits");
+  }
+  const transactionNo = body.transaction_no ?? null;
+  if (livemode && body.paid === undefined && transactionNo === null && body.id === undefined) {
+    throw new ProblemError({ code: "checkout_call" });
+  }
+  if (body.amount > settings.charge_amount_max) {
+    const max = settings.charge_amount_max;
+    throw invalid("amount", `不能大于 ${max}`, `it must be at most ${max}`);
+  }
+  const refundedElsewhere = body.amount_refunded ?? 0;
+  if (refundedElsewhere > body.amount) {
+    throw invalid("amount_refunded", "不能大于 amount", "it must not exceed amount");
+  }
+  const paid = body.paid ?? (!livemode || transactionNo !== null);
+  const created = body.created ?? Math.floor(now / 1000);
+  const facts = {
+    app,
+    livemode,
+    orderNo: body.order_no,
+    channel: body.channel,
+    amount: body.amount,
+    currency: body.currency,
+  };
+  return {
+    ...facts,
+    id: body.id ?? (await chargeIdOf(facts, null)),
+    created,
+    paid,
+    reversed: false,
+    clientIp: body.client_ip ?? null,
+    amountSettle: body.amount_settle ?? 0,
+    subject: body.subject ?? "",
+    body: body.body ?? "",
+    extra: body.extra,
+    timePaid: paid ? (body.time_paid ?? created) : null,
+    timeExpire: body.time_expire ?? null,
+    timeSettle: body.time_settle ?? null,
+    transactionNo,
+    refundedElsewhere,
+    disputed: 0,
+    metadata: body.metadata,
+    description: body.description ?? null,
+    version: 1,
+  };
+}
+
+/** The id of a charge that came without one: the same for the same order, so that repeating a call is harmless. */
+async function chargeIdOf(
+  facts: Pick<Charge, "app" | "livemode" | "orderNo" | "channel" | "amount" | "currency">,
+  transactionNo: string | null,
+): Promise<string> {
+  const { app, livemode, orderNo, channel, amount, currency } = facts;
+  const text = canonicalJson([app, livemode, orderNo, channel, amount, currency, transactionNo]);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return derivedId("charge", new Uint8Array(digest));
+}
+
+/** A given id must mean the same payment every time. */
+function refuseOtherFacts(known: Charge, told: Charge): void {
+  for (const fact of ["amount", "currency", "channel", "orderNo"] as const) {
+    if (known[fact] !== told[fact]) {
+      const param = fact === "orderNo" ? "order_no" : fact;
+      throw invalid(
+        param,
+        "与该 id 已记录的 charge 不符",
+        "a charge with this id was recorded with another value",
+      );
+    }
+  }
+}

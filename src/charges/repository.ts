@@ -1,0 +1,143 @@
+// Charges in D1: their first recording, what ledgers are hydrated from, and what can be asked across charges.
+import { and, eq, isNotNull, sql } from "drizzle-orm";
+import type { Database } from "../db/client.ts";
+import type { Refund } from "../refunds/refund.ts";
+import { refunds } from "../refunds/table.ts";
+import type { Charge } from "./charge.ts";
+import type { Hydration } from "./ledger-calls.ts";
+import { charges, ledgerNamespaces, payments } from "./table.ts";
+
+export type ChargeRow = typeof charges.$inferSelect;
+
+/** What D1 holds after a recording. */
+export interface Recorded {
+  /** Absent when the payment belongs to another charge. */
+  row: ChargeRow | undefined;
+  /** The charge that owns the transaction_no; null when none was given, or when the charge has another one already. */
+  owner: string | null;
+}
+
+const ofCharge = (app: string, livemode: boolean, id: string) =>
+  and(eq(charges.app, app), eq(charges.livemode, livemode), eq(charges.id, id));
+
+const ofPayment = (charge: Charge, transactionNo: string) =>
+  and(
+    eq(payments.app, charge.app),
+    eq(payments.livemode, charge.livemode),
+    eq(payments.channel, charge.channel),
+    eq(payments.transactionNo, transactionNo),
+  );
+
+/**
+ * Claims the payment and inserts the charge, as far as they are new, in one batch. A charge is inserted only if it owns
+ * its payment, and a payment is claimed only for a charge that has no other: one payment never gets two ledgers.
+ */
+export async function insertCharge(db: Database, charge: Charge, namespace: string): Promise<Recorded> {
+  const { app, id, channel, transactionNo } = charge;
+  const livemode = charge.livemode ? 1 : 0;
+  const recorded = db
+    .select()
+    .from(charges)
+    .where(ofCharge(app, charge.livemode, id));
+  const insert = sql`insert or ignore into ${charges}
+    (app, livemode, id, version, order_no, channel, currency, amount, paid, refunded, amount_refunded, amount_pending,
+      created, highest_seq, doc)
+    select ${app}, ${livemode}, ${id}, ${charge.version}, ${charge.orderNo}, ${channel}, ${charge.currency},
+      ${charge.amount}, ${charge.paid ? 1 : 0}, ${charge.refundedElsewhere > 0 ? 1 : 0}, ${charge.refundedElsewhere}, 0,
+      ${charge.created}, 0, ${JSON.stringify(charge)}`;
+  const own = db.insert(ledgerNamespaces).values({ id: 1, fingerprint: namespace }).onConflictDoNothing();
+  if (transactionNo === null) {
+    const [, , rows] = await db.batch([own, db.run(insert), recorded]);
+    return { row: rows[0], owner: null };
+  }
+  const claimed = db
+    .select({ charge: payments.charge })
+    .from(payments)
+    .where(ofPayment(charge, transactionNo));
+  const [, , , rows, owners] = await db.batch([
+    own,
+    db.run(sql`insert or ignore into ${payments} (app, livemode, channel, transaction_no, charge)
+      select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where not exists (
+        select 1 from ${charges} where ${ofCharge(app, charge.livemode, id)}
+          and json_extract(${charges.doc}, '$.transactionNo') <> ${transactionNo})`),
+    db.run(sql`${insert} where exists (
+        select 1 from ${payments} where ${ofPayment(charge, transactionNo)} and ${payments.charge} = ${id})`),
+    recorded,
+    claimed,
+  ]);
+  return { row: rows[0], owner: owners[0]?.charge ?? null };
+}
+
+/** Claims a payment for a charge that exists already; answers with the owner. */
+export async function claimPayment(db: Database, charge: Charge, transactionNo: string): Promise<string> {
+  const { app, livemode, channel } = charge;
+  const [, owners] = await db.batch([
+    db
+      .insert(payments)
+      .values({ app, livemode, channel, transactionNo, charge: charge.id })
+      .onConflictDoNothing(),
+    db.select({ charge: payments.charge }).from(payments).where(ofPayment(charge, transactionNo)),
+  ]);
+  return owners[0]?.charge ?? charge.id;
+}
+
+/** Gives up a claim that turned out not to be this charge's payment. */
+export async function releasePayment(db: Database, charge: Charge, transactionNo: string): Promise<void> {
+  await db.delete(payments).where(and(ofPayment(charge, transactionNo), eq(payments.charge, charge.id)));
+}
+
+export async function findCharge(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  id: string,
+): Promise<ChargeRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(charges)
+    .where(ofCharge(app, livemode, id));
+  return row;
+}
+
+/** A charge with its refunds, as a ledger takes them over. */
+export async function findHydration(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  id: string,
+): Promise<Hydration | null> {
+  const [rows, made] = await db.batch([
+    db
+      .select()
+      .from(charges)
+      .where(ofCharge(app, livemode, id)),
+    db
+      .select({ doc: refunds.doc })
+      .from(refunds)
+      .where(and(eq(refunds.app, app), eq(refunds.livemode, livemode), eq(refunds.charge, id)))
+      .orderBy(refunds.seq),
+  ]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return hydrationOf(
+    row,
+    made.map(({ doc }) => doc),
+  );
+}
+
+export function hydrationOf(row: ChargeRow, made: Refund[]): Hydration {
+  return { charge: row.doc, refunds: made, freeze: row.freeze, opened: row.ledgerOpenedAt !== null };
+}
+
+/** Ledgers whose next step is long overdue, so that a lost alarm is found: at most `limit`. */
+export async function listOverdueCharges(
+  db: Database,
+  before: number,
+  limit: number,
+): Promise<{ app: string; livemode: boolean; charge: string }[]> {
+  return db
+    .selectDistinct({ app: refunds.app, livemode: refunds.livemode, charge: refunds.charge })
+    .from(refunds)
+    .where(and(isNotNull(refunds.dueAt), sql`${refunds.dueAt} <= ${before}`))
+    .limit(limit);
+}

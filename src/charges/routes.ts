@@ -1,0 +1,89 @@
+import * as z from "zod";
+import { database } from "../db/client.ts";
+import { createdQuery, createdRangeOf, pageOf, pageQuery } from "../http/pagination.ts";
+import { invalid, ProblemError } from "../http/problem.ts";
+import { json, jsonText, type Route, route } from "../http/registry.ts";
+import { errorSchema, listObject, listSchema } from "../http/wire.ts";
+import { listCharges } from "./list-charges.ts";
+import { readCharge } from "./read-charge.ts";
+import { recordCharge, updateCharge } from "./record-charge.ts";
+import { chargeSchema, recordChargeSchema, updateChargeSchema } from "./schema.ts";
+
+const params = z.object({ charge: z.string() });
+const flag = z
+  .enum(["true", "false"])
+  .transform((text) => text === "true")
+  .optional();
+
+const listQuery = z.object({
+  ...pageQuery(100, 10),
+  ...createdQuery,
+  "app[id]": z.string().optional(),
+  channel: z.string().max(32).optional(),
+  paid: flag,
+  refunded: flag,
+});
+
+export const chargeRoutes: Route[] = [
+  route({
+    method: "POST",
+    path: "/v1/charges",
+    scope: "charges:write",
+    summary: "Record a charge that was collected elsewhere",
+    body: recordChargeSchema,
+    answers: { 200: chargeSchema, 400: errorSchema },
+    async handler({ c, body }) {
+      return jsonText(await recordCharge(c.env, c.var.principal, body, Date.now()));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/charges",
+    scope: "charges:read",
+    summary: "List charges, newest first",
+    query: listQuery,
+    answers: { 200: listSchema(chargeSchema), 400: errorSchema },
+    async handler({ c, query }) {
+      const { app, livemode } = c.var.principal;
+      if (query["app[id]"] !== undefined && query["app[id]"] !== app) {
+        throw invalid("app[id]", "与 API KEY 所属的应用不符", "it is not the app of this API key");
+      }
+      const filter = {
+        app,
+        livemode,
+        channel: query.channel ?? null,
+        paid: query.paid ?? null,
+        refunded: query.refunded ?? null,
+        created: createdRangeOf(query),
+      };
+      const { items, hasMore } = await listCharges(database(c.env, app, livemode), filter, pageOf(query));
+      return json(listObject("/v1/charges", items, hasMore));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/charges/:charge",
+    scope: "charges:read",
+    summary: "Retrieve a charge with its refunds",
+    params,
+    answers: { 200: chargeSchema, 404: errorSchema },
+    async handler({ c, params: { charge } }) {
+      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "charge" });
+      if ("missing" in answer) throw new ProblemError({ code: "not_found", object: "charge", id: charge });
+      return jsonText(answer.ok);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/charges/:charge",
+    scope: "charges:write",
+    summary: "Update a charge, or record that it was paid",
+    own: true,
+    params,
+    body: updateChargeSchema,
+    answers: { 200: chargeSchema, 400: errorSchema, 404: errorSchema },
+    async handler({ c, params: { charge }, body }) {
+      return jsonText(await updateCharge(c.env, c.var.principal, charge, body));
+    },
+  }),
+];

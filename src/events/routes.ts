@@ -1,0 +1,50 @@
+// Events as they happened: retrieved one by one, as Ping++ has it, and listed.
+import * as z from "zod";
+import { database } from "../db/client.ts";
+import { createdRangeOf, cursorOf, cutPage, pageOf, unknownCursor } from "../http/pagination.ts";
+import { ProblemError } from "../http/problem.ts";
+import { jsonText, type Route, route } from "../http/registry.ts";
+import { errorSchema, listSchema } from "../http/wire.ts";
+import { isId } from "../ids.ts";
+import { findEvent, findEventPosition, listEvents } from "./repository.ts";
+import { eventListQuery, eventListText, eventSchema, eventText } from "./schema.ts";
+
+export const eventRoutes: Route[] = [
+  route({
+    method: "GET",
+    path: "/v1/events/:event",
+    scope: "refunds:read",
+    summary: "Retrieve an event",
+    params: z.object({ event: z.string() }),
+    answers: { 200: eventSchema, 404: errorSchema },
+    async handler({ c, params: { event: id } }) {
+      const { app, livemode } = c.var.principal;
+      // A guess is refused before it costs a query.
+      const event = isId("event", id)
+        ? await findEvent(database(c.env, app, livemode), app, livemode, id)
+        : null;
+      if (event === null) throw new ProblemError({ code: "not_found", object: "event", id });
+      return jsonText(eventText(event));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/events",
+    scope: "refunds:read",
+    summary: "List events, newest first",
+    own: true,
+    query: eventListQuery,
+    answers: { 200: listSchema(eventSchema), 400: errorSchema },
+    async handler({ c, query }) {
+      const { app, livemode } = c.var.principal;
+      const db = database(c.env, app, livemode);
+      const page = pageOf(query);
+      const cursor = cursorOf(page);
+      const position = cursor === null ? null : await findEventPosition(db, app, livemode, cursor.id);
+      if (cursor !== null && position === null) throw unknownCursor(cursor.param, cursor.id);
+      const filter = { type: query.type ?? null, created: createdRangeOf(query) };
+      const { items, hasMore } = cutPage(await listEvents(db, app, livemode, filter, page, position), page);
+      return jsonText(eventListText(items, hasMore));
+    },
+  }),
+];

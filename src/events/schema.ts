@@ -1,0 +1,39 @@
+// The event on the wire. A retrieved event is the delivered text with the live count of pending webhooks at its end.
+import * as z from "zod";
+import { createdQuery, pageQuery } from "../http/pagination.ts";
+import { EVENT_TYPES } from "./event.ts";
+
+/** An event as it was delivered, and how many endpoints still wait for it. */
+export interface StoredEvent {
+  body: string;
+  pendingWebhooks: number;
+}
+
+export const eventSchema = z.object({
+  id: z.string(),
+  created: z.int(),
+  livemode: z.boolean(),
+  type: z.enum(EVENT_TYPES),
+  data: z.object({ object: z.record(z.string(), z.unknown()) }),
+  object: z.literal("event"),
+  request: z.string().nullable(),
+  pending_webhooks: z.int(),
+});
+
+export const eventListQuery = z.object({
+  ...pageQuery(100, 10),
+  ...createdQuery,
+  type: z.enum(EVENT_TYPES).optional(),
+});
+
+const DELIVERED_END = /"pending_webhooks":0\}$/;
+
+/** Renders an event as text, because parsing would reorder number-like names inside the snapshot it carries. */
+export function eventText({ body, pendingWebhooks }: StoredEvent): string {
+  return body.replace(DELIVERED_END, `"pending_webhooks":${pendingWebhooks}}`);
+}
+
+export function eventListText(events: readonly StoredEvent[], hasMore: boolean): string {
+  const head = `{"object":"list","url":"/v1/events","has_more":${hasMore}`;
+  return `${head},"data":[${events.map(eventText).join(",")}]}`;
+}

@@ -1,0 +1,60 @@
+// What every request to a route passes, in this order: size, key, signature over the raw bytes, scope, decoding.
+// Validation comes after it. Nothing here looks into a body before its signature holds.
+import type { MiddlewareHandler } from "hono";
+import { authenticate, requireScope } from "../auth/authenticate.ts";
+import { claimSignature } from "../auth/repository.ts";
+import { checkSignature } from "../auth/request-signature.ts";
+import { database } from "../db/client.ts";
+import type { Env } from "../env.ts";
+import { decodeBody, readBody } from "./decode-body.ts";
+import { preferredLanguage } from "./language.ts";
+import { ProblemError } from "./problem.ts";
+import type { AppEnv, Route } from "./registry.ts";
+
+const EMPTY = new Uint8Array();
+
+export function admit(route: Route): MiddlewareHandler<AppEnv> {
+  const reads = route.method === "GET";
+  return async (c, next) => {
+    const request = c.req.raw;
+    const now = Date.now();
+    const rawBody = reads ? EMPTY : await readBody(request);
+    const principal = await authenticate(request, c.env, now);
+    c.set("principal", principal);
+    c.set("language", preferredLanguage(request.headers.get("Accept-Language"), principal.settings.language));
+
+    const { app, livemode, settings } = principal;
+    const check = await checkSignature(
+      { method: request.method, url: request.url, headers: request.headers, rawBody },
+      {
+        publicKey: settings.public_key,
+        own: route.own,
+        claim: (hash, expiresAt) => claimSignature(database(c.env, app, livemode), hash, expiresAt),
+      },
+      now,
+    );
+    if ("refused" in check) throw new ProblemError({ code: "signature_invalid", reason: check.refused });
+    requireScope(principal, route.scope);
+    if (!reads && livemode) refuseForeignLedgers(c.env, principal.ledgerNamespace);
+
+    const decoded = decodeBody(rawBody, request.headers.get("Content-Type"));
+    c.set("signature", check.ok);
+    c.set("rawBody", rawBody);
+    c.set("body", decoded.value);
+    c.set("form", decoded.form);
+    // The body has been read; whatever asks Hono for it again is told so instead of reading a spent stream.
+    c.req.bodyCache.text = Promise.resolve("{}") as never;
+    await next();
+  };
+}
+
+/** What tells this deployment's ledgers from any other's. */
+export function ledgerFingerprint(env: Pick<Env, "LEDGERS">): string {
+  return env.LEDGERS.idFromName("fingerprint").toString();
+}
+
+/** A renamed Worker, or staging pointed at production's database, would move live money with empty ledgers. */
+function refuseForeignLedgers(env: Env, recorded: string | null): void {
+  if (recorded !== null && recorded !== ledgerFingerprint(env))
+    throw new ProblemError({ code: "wrong_namespace" });
+}

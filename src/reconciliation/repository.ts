@@ -1,0 +1,50 @@
+import { and, asc, eq, isNotNull, lte } from "drizzle-orm";
+import type { CreateCommand } from "../charges/ledger-calls.ts";
+import type { Database } from "../db/client.ts";
+import { commands } from "./table.ts";
+
+export type CommandRow = typeof commands.$inferSelect;
+
+const ofRefund = (app: string, livemode: boolean, refund: string) =>
+  and(eq(commands.app, app), eq(commands.livemode, livemode), eq(commands.refund, refund));
+
+/** `now` in ms; the command is due at once. */
+export async function storeCommand(db: Database, command: CreateCommand, now: number): Promise<void> {
+  const { app, livemode, refund, charge } = command;
+  await db
+    .insert(commands)
+    .values({ app, livemode, refund, charge, command, attempts: 0, dueAt: now, createdAt: now })
+    .onConflictDoNothing();
+}
+
+export async function findCommand(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  refund: string,
+): Promise<CommandRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(commands)
+    .where(ofRefund(app, livemode, refund));
+  return row;
+}
+
+/** The ledger has answered. */
+export async function endCommand(db: Database, command: CreateCommand): Promise<void> {
+  await db
+    .update(commands)
+    .set({ dueAt: null })
+    .where(ofRefund(command.app, command.livemode, command.refund));
+}
+
+export async function postponeCommand(db: Database, row: CommandRow, dueAt: number): Promise<void> {
+  await db
+    .update(commands)
+    .set({ dueAt, attempts: row.attempts + 1 })
+    .where(and(ofRefund(row.app, row.livemode, row.refund), isNotNull(commands.dueAt)));
+}
+
+export async function listDueCommands(db: Database, now: number, limit: number): Promise<CommandRow[]> {
+  return db.select().from(commands).where(lte(commands.dueAt, now)).orderBy(asc(commands.dueAt)).limit(limit);
+}

@@ -1,0 +1,31 @@
+// The sweeper, every minute: whatever a lost message or a lost alarm left behind is found here by its row.
+import { forgetUsedSignatures } from "../auth/repository.ts";
+import { everyDatabase } from "../db/client.ts";
+import type { Env } from "../env.ts";
+import { deliveryRepository } from "../webhooks/delivery-repository.ts";
+import { sweepDeliveries } from "../webhooks/sweep-deliveries.ts";
+import { pokeLedgers } from "./poke-ledgers.ts";
+import { sweepCommands } from "./sweep-commands.ts";
+
+export const EVERY_MINUTE = "* * * * *";
+
+/** Runs every part, also when another one fails; then throws, so that the failure shows. */
+export async function sweep(cron: string, env: Env, now: number): Promise<void> {
+  if (cron !== EVERY_MINUTE) throw new Error(`unknown cron expression: ${cron}`);
+  const databases = everyDatabase(env);
+  const parts = [
+    sweepDeliveries(env, databases.map(deliveryRepository), now),
+    ...databases.flatMap((db) => [
+      sweepCommands(env, db, now),
+      pokeLedgers(env, db, now),
+      forgetUsedSignatures(db, now),
+    ]),
+  ];
+  const failed = (await Promise.allSettled(parts)).filter((result) => result.status === "rejected");
+  for (const { reason } of failed) {
+    console.error(
+      JSON.stringify({ alert: "sweep_failed", error: reason instanceof Error ? reason.name : "Error" }),
+    );
+  }
+  if (failed.length > 0) throw new Error(`${failed.length} parts of the sweep failed`);
+}

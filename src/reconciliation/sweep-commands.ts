@@ -1,0 +1,54 @@
+// Stored commands find their way to their ledgers: woken by a queue message, and swept by the cron when none comes.
+
+import type { Database } from "../db/client.ts";
+import { database } from "../db/client.ts";
+import type { Env } from "../env.ts";
+import type { CommandMessage } from "./command.ts";
+import { replayCommand } from "./replay-command.ts";
+import { type CommandRow, endCommand, findCommand, listDueCommands, postponeCommand } from "./repository.ts";
+
+const PAGE = 20;
+const DELAYS_MS = [5_000, 30_000, 60_000, 300_000, 900_000] as const;
+
+export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: Env): Promise<void> {
+  await Promise.allSettled(
+    batch.messages.map(async (message) => {
+      try {
+        await take(env, message.body);
+        message.ack();
+      } catch (error) {
+        console.error(JSON.stringify({ alert: "command_not_replayed", error: nameOf(error) }));
+        message.retry();
+      }
+    }),
+  );
+}
+
+async function take(env: Env, message: CommandMessage): Promise<void> {
+  const { app, livemode, refund } = message;
+  if (message.command !== undefined) {
+    // Nothing else knows of it: the message goes back until the ledger has answered.
+    if (!(await replayCommand(env, message.command))) throw new Error("the ledger has not answered");
+    return;
+  }
+  const row = await findCommand(database(env, app, livemode), app, livemode, refund);
+  if (row !== undefined && row.dueAt !== null)
+    await attempt(env, database(env, app, livemode), row, Date.now());
+}
+
+/** Replays what is due, oldest first. */
+export async function sweepCommands(env: Env, db: Database, now: number): Promise<void> {
+  const due = await listDueCommands(db, now, PAGE);
+  await Promise.allSettled(due.map((row) => attempt(env, db, row, now)));
+}
+
+async function attempt(env: Env, db: Database, row: CommandRow, now: number): Promise<void> {
+  const delay = DELAYS_MS[Math.min(row.attempts, DELAYS_MS.length - 1)] as number;
+  // Written first: a replay that dies is taken up again later, not at once.
+  await postponeCommand(db, row, now + delay);
+  if (await replayCommand(env, row.command)) await endCommand(db, row.command);
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : "Error";
+}

@@ -1,0 +1,98 @@
+// Asks the channel the one question that a refund's state calls for. Whatever goes wrong on the way is a verdict too:
+// an exception, a time-out and silence all mean that the outcome is unknown.
+
+import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../channels/channel.ts";
+import type { Charge } from "../charges/charge.ts";
+import type { LedgerPorts } from "../charges/ledger-ports.ts";
+import { type Refund, refundOrderNo } from "./refund.ts";
+
+/** How long the channel may take to answer. */
+export const CHANNEL_TIMEOUT_MS = 15_000;
+/** A connector that ignores its signal is left behind after this much longer. */
+const GRACE_MS = 1_000;
+const ACCOUNT_RETRY_MS = 30_000;
+const CONFIGURATION_RETRY_MS = 3_600_000;
+
+/** What the channel is told of a refund. */
+export function orderOf(refund: Refund, charge: Charge): RefundOrder {
+  return {
+    number: refundOrderNo(refund.id),
+    amount: refund.amount,
+    currency: charge.currency,
+    chargeAmount: charge.amount,
+    charge: charge.id,
+    chargeOrderNo: charge.orderNo,
+    transactionNo: charge.transactionNo,
+    channel: charge.channel,
+    livemode: charge.livemode,
+    description: refund.description,
+    fundingSource: refund.fundingSource,
+    attempt: refund.attempts,
+    submittedAt: refund.firstSubmittedAt,
+    created: refund.created,
+    memory: refund.memory,
+  };
+}
+
+/** Asks, and always answers. `account` is given when the request path has it at hand already. */
+export async function askChannel(
+  ports: LedgerPorts,
+  charge: Charge,
+  refund: Refund,
+  question: "submit" | "query",
+  account?: ChannelAccount | null,
+): Promise<Verdict> {
+  const askedAt = ports.now();
+  const facts = { number: refundOrderNo(refund.id), amount: null, currency: null, askedAt };
+  const channel = ports.channel(charge.channel, charge.livemode);
+  if (channel === null) {
+    const retryAt = askedAt + CONFIGURATION_RETRY_MS;
+    return { ...facts, kind: "notSent", reason: "configuration", retryAt };
+  }
+  const opened = account !== undefined ? { account } : await findAccount(ports, charge, refund);
+  if (opened === "unreachable") {
+    return { ...facts, kind: "notSent", reason: "throttled", retryAt: askedAt + ACCOUNT_RETRY_MS };
+  }
+  if (opened.account === null && charge.livemode) {
+    const retryAt = askedAt + CONFIGURATION_RETRY_MS;
+    return { ...facts, kind: "notSent", reason: "configuration", retryAt };
+  }
+  const silence: Verdict = { ...facts, kind: "unknown", failureCode: "channel_connection_error" };
+  try {
+    const verdict = await Promise.race([
+      ask(channel, question, orderOf(refund, charge), opened.account, ports),
+      ports.sleep(CHANNEL_TIMEOUT_MS + GRACE_MS).then(() => silence),
+    ]);
+    // A connector that speaks of another number has a bug; its words are about somebody else's money.
+    return verdict.number === facts.number ? verdict : { ...silence, failureCode: "channel_parse_error" };
+  } catch (error) {
+    ports.alert("channel_connector_threw", { charge: charge.id, refund: refund.id, error: String(error) });
+    return { ...silence, failureCode: "channel_request_error" };
+  }
+}
+
+function ask(
+  channel: Channel,
+  question: "submit" | "query",
+  order: RefundOrder,
+  account: ChannelAccount | null,
+  ports: LedgerPorts,
+): Promise<Verdict> {
+  const signal = ports.timeout(CHANNEL_TIMEOUT_MS);
+  return question === "submit"
+    ? channel.refund(order, account, ports.now(), signal)
+    : channel.query(order, account, ports.now(), signal);
+}
+
+async function findAccount(
+  ports: LedgerPorts,
+  charge: Charge,
+  refund: Refund,
+): Promise<{ account: ChannelAccount | null } | "unreachable"> {
+  if (!charge.livemode) return { account: null };
+  try {
+    return { account: await ports.account(charge, refund.account) };
+  } catch {
+    return "unreachable";
+  }
+}

@@ -1,0 +1,237 @@
+// Decides whether a create command finds a refund that exists, makes a new one, or is refused. Pure and synchronous:
+// the ledger calls it inside the transaction that stores what it returns, so that nothing can come between the check
+// and the write. The order of the checks is the order of `refusal.ts`.
+
+import { type ChannelFacts, channelRules } from "../channels/channel.ts";
+import { balanceOf } from "../charges/balance.ts";
+import type { Charge, Freeze } from "../charges/charge.ts";
+import type { CreateCommand, Replayed } from "../charges/ledger-calls.ts";
+import { holdsMoney, type Refund } from "./refund.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** How long a call to the channel may take before somebody else may ask about it. Longer than any call's time-out. */
+export const LEASE_MS = 20_000;
+/** How soon D1 should know of a change. */
+export const SYNC_WITHIN_MS = 2_000;
+/** How long a repeated `Pingplusplus-Request-Timestamp` joins the first refund. */
+const TIMESTAMP_JOINS_MS = 600_000;
+const TIMESTAMP_SKEW_MS = 300_000;
+
+/** What the ledger knows when the command arrives. */
+export interface Situation {
+  charge: Charge;
+  freeze: Freeze | null;
+  /** In the order of creation. */
+  refunds: readonly Refund[];
+  /** Null when no connector speaks for the charge's channel. */
+  facts: ChannelFacts | null;
+  /** Whether a call to the channel may start at once. */
+  slotFree: boolean;
+  /** When a refund's creating request was answered, ms; null while it runs or when nobody remembers. */
+  answeredAt: (refund: Refund) => number | "running" | null;
+  now: number;
+}
+
+export type Reservation =
+  | { kind: "existing"; refund: Refund; replayed: Replayed }
+  | { kind: "refused"; refusal: Refusal }
+  | { kind: "reserved"; refund: Refund };
+
+export function reserveRefund(command: CreateCommand, situation: Situation): Reservation {
+  const earlier = findEarlier(command, situation);
+  if (earlier !== null) return earlier;
+  const refusal = refuse(command, situation);
+  if (refusal !== null) return { kind: "refused", refusal };
+  return { kind: "reserved", refund: newRefund(command, situation) };
+}
+
+function findEarlier(command: CreateCommand, situation: Situation): Reservation | null {
+  const { refunds } = situation;
+  const own = refunds.find((refund) => refund.id === command.refund);
+  if (own !== undefined) return { kind: "existing", refund: own, replayed: false };
+
+  const byKey =
+    command.idempotencyKey !== null && refunds.find((r) => r.idempotencyKey === command.idempotencyKey);
+  const byNumber = command.refundNo !== null && refunds.find((r) => r.refundNo === command.refundNo);
+  if (byKey && byNumber && byKey.id !== byNumber.id) {
+    return { kind: "refused", refusal: { code: "request_keys_disagree" } };
+  }
+  const hit = byKey || byNumber;
+  if (hit) {
+    if (hit.fingerprint === command.fingerprint) return { kind: "existing", refund: hit, replayed: true };
+    const code = byKey ? "idempotency_key_reused" : "refund_no_reused";
+    return { kind: "refused", refusal: { code, refund: hit.id } };
+  }
+  const repeated = refunds.findLast((refund) => isRepeatOf(command, refund, situation));
+  return repeated === undefined ? null : { kind: "existing", refund: repeated, replayed: "inferred" };
+}
+
+/** Whether a request without keys is the same request once more, sent by an SDK on its own account. */
+function isRepeatOf(command: CreateCommand, refund: Refund, situation: Situation): boolean {
+  const now = command.repeats;
+  const then = refund.repeats;
+  if (now === null || then === null || now.apiKey !== then.apiKey || now.body !== then.body) return false;
+  if (now.signature !== null && now.signature === then.signature) return true;
+  const age = situation.now - refund.created * 1000;
+  if (
+    now.timestamp !== null &&
+    now.timestamp === then.timestamp &&
+    Math.abs(situation.now - now.timestamp * 1000) <= TIMESTAMP_SKEW_MS &&
+    age <= TIMESTAMP_JOINS_MS
+  ) {
+    return true;
+  }
+  if (!now.pingpp) return false;
+  const answeredAt = situation.answeredAt(refund);
+  if (answeredAt === "running") return true;
+  // After a restart nobody remembers the moment of the answer; it was given by the end of the wait at the latest.
+  const answeredBy = answeredAt ?? refund.created * 1000 + refund.waitMs;
+  return situation.now - answeredBy <= command.rules.duplicateWindowMs;
+}
+
+function refuse(command: CreateCommand, situation: Situation): Refusal | null {
+  const { charge, freeze, refunds, facts, now } = situation;
+  const { rules } = command;
+  const balance = balanceOf(charge, refunds);
+  if (freeze !== null) return { code: "charge_frozen", freeze, charge: charge.id };
+  if (!charge.paid) return { code: "charge_not_paid", charge: charge.id };
+  if (charge.reversed) return { code: "charge_reversed", charge: charge.id };
+  if (balance.refunded >= charge.amount) {
+    return { code: "fully_refunded", charge: charge.id, orderNo: charge.orderNo };
+  }
+  const channel = { ...channelRules(charge.channel), ...facts };
+  const windowDays = rules.windows[charge.channel];
+  const windowSeconds = windowDays === undefined ? channel.windowSeconds : windowDays * 86_400;
+  const windowEndsAt = ((charge.timePaid ?? charge.created) + windowSeconds) * 1000;
+  if (now > windowEndsAt) return { code: "refund_window_closed", channel: charge.channel };
+  if (refunds.length >= rules.refundAttemptsMax) {
+    return { code: "too_many_refunds", limit: rules.refundAttemptsMax };
+  }
+  if (refunds.filter(holdsMoney).length >= rules.refundsMax) {
+    return { code: "too_many_refunds", limit: rules.refundsMax };
+  }
+  const amount = command.amount ?? balance.refundable;
+  if (balance.refundable === 0 || amount > balance.refundable) {
+    const wouldFit = balance.refundable + charge.disputed;
+    return charge.disputed > 0 && amount <= wouldFit && wouldFit > 0
+      ? { code: "charge_disputed", refundable: balance.refundable }
+      : { code: "refund_amount_exceeded", refundable: balance.refundable };
+  }
+  if (channel.fullRefundOnly && amount !== charge.amount) {
+    return { code: "partial_refund_unsupported", channel: charge.channel, amount: charge.amount };
+  }
+  if (facts === null || (charge.livemode && command.accounts[charge.channel] === undefined)) {
+    return { code: "channel_not_configured", channel: charge.channel };
+  }
+  return null;
+}
+
+function newRefund(command: CreateCommand, situation: Situation): Refund {
+  const { charge, refunds, facts, slotFree, now } = situation;
+  // The channel wants a gap between two refunds of a charge; each one queues behind the last.
+  const spacingMs = facts?.spacingMs ?? 0;
+  const notBefore = refunds.reduce((latest, refund) => {
+    const sent = refund.lastSubmittedAt ?? (refund.state === "waiting" ? refund.dueAt : null);
+    return sent === null || spacingMs === 0 ? latest : Math.max(latest, sent + spacingMs);
+  }, 0);
+  const account = command.accounts[charge.channel];
+  const sendsNow = slotFree && notBefore <= now;
+  const blank = blankRefund(command, (refunds.at(-1)?.seq ?? 0) + 1, now);
+  return {
+    ...blank,
+    amount: command.amount ?? balanceOf(charge, refunds).refundable,
+    dueAt: Math.max(now, notBefore),
+    ...(sendsNow ? submission(blank, now) : {}),
+    account: account === undefined ? null : { id: account.id, revision: account.revision },
+  };
+}
+
+/** The changes that claim the next submission of a refund's number. */
+export function submission(
+  refund: Pick<Refund, "attempts" | "firstSubmittedAt">,
+  now: number,
+): Pick<
+  Refund,
+  "state" | "leaseUntil" | "attempts" | "firstSubmittedAt" | "lastSubmittedAt" | "clearToSubmit" | "dueAt"
+> {
+  return {
+    state: "submitting",
+    clearToSubmit: false,
+    dueAt: now,
+    leaseUntil: now + LEASE_MS,
+    attempts: refund.attempts + 1,
+    firstSubmittedAt: refund.firstSubmittedAt ?? now,
+    lastSubmittedAt: now,
+  };
+}
+
+/** A refund that was promised to the client before its ledger could refuse it: it comes to exist as failed. */
+export function refusedRefund(
+  command: CreateCommand,
+  charge: Charge,
+  seq: number,
+  words: string,
+  now: number,
+): Refund {
+  return {
+    ...blankRefund(command, seq, now),
+    // The keys, if any, belong to the refund that was found under them.
+    refundNo: null,
+    idempotencyKey: null,
+    repeats: null,
+    amount: command.amount ?? charge.amount,
+    state: "failed",
+    failureCode: "refund_failed",
+    failureMsg: words,
+    clearToSubmit: false,
+  };
+}
+
+/** What a client is told of a refund whose ledger has not answered: that it is pending, under this id. */
+export function promisedRefund(command: CreateCommand, chargeAmount: number, now: number): Refund {
+  return { ...blankRefund(command, 0, now), amount: command.amount ?? chargeAmount };
+}
+
+function blankRefund(command: CreateCommand, seq: number, now: number): Refund {
+  return {
+    id: command.refund,
+    seq,
+    amount: 0,
+    created: Math.floor(now / 1000),
+    description: command.description,
+    metadata: command.metadata,
+    fundingSource: command.fundingSource,
+    extra: command.extra,
+    refundNo: command.refundNo,
+    idempotencyKey: command.idempotencyKey,
+    fingerprint: command.fingerprint,
+    repeats: command.repeats,
+    waitMs: command.waitMs,
+    apiKey: command.apiKey,
+    language: command.language,
+    state: "waiting",
+    version: 1,
+    synced: 0,
+    syncDueAt: now + SYNC_WITHIN_MS,
+    dueAt: null,
+    leaseUntil: null,
+    clearToSubmit: true,
+    attempts: 0,
+    firstSubmittedAt: null,
+    lastSubmittedAt: null,
+    openAnswers: 0,
+    inDoubt: false,
+    provisional: null,
+    contradictedAt: null,
+    askedAt: null,
+    account: null,
+    memory: null,
+    timeSucceed: null,
+    transactionNo: null,
+    failureCode: null,
+    failureMsg: null,
+    channelCode: null,
+    channelMessage: null,
+    attention: null,
+  };
+}

@@ -1,0 +1,98 @@
+import * as z from "zod";
+import { TIMESTAMP_HEADER } from "../auth/request-signature.ts";
+import { readCharge } from "../charges/read-charge.ts";
+import { pageOf, pageQuery, unknownCursor } from "../http/pagination.ts";
+import { waitMsOf } from "../http/prefer.ts";
+import { invalid, ProblemError } from "../http/problem.ts";
+import { jsonText, type Route, route } from "../http/registry.ts";
+import { errorSchema, listSchema } from "../http/wire.ts";
+import { readIdempotencyKey } from "../idempotency/request-key.ts";
+import { isId } from "../ids.ts";
+import { findPromised } from "../reconciliation/promise-refund.ts";
+import { createRefund } from "./create-refund.ts";
+import { createRefundSchema, refundSchema } from "./schema.ts";
+
+const ofCharge = z.object({ charge: z.string() });
+const ofRefund = z.object({ charge: z.string(), refund: z.string() });
+const KNOWN_FIELDS = new Set(Object.keys(createRefundSchema.shape));
+
+export const refundRoutes: Route[] = [
+  route({
+    method: "POST",
+    path: "/v1/charges/:charge/refunds",
+    scope: "refunds:write",
+    summary: "Create a refund",
+    params: ofCharge,
+    body: createRefundSchema,
+    answers: { 200: refundSchema, 400: errorSchema, 402: errorSchema, 404: errorSchema },
+    async handler({ c, params: { charge }, body }) {
+      if (body.amount === undefined) refuseUnknownFields(c.var.body);
+      const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
+      if ("malformed" in key) {
+        throw invalid(
+          "Idempotency-Key",
+          "必须为 1 到 255 个可见 ASCII 字符",
+          "it must be 1 to 255 visible ASCII characters",
+        );
+      }
+      const timestamp = c.req.header(TIMESTAMP_HEADER);
+      const request = {
+        charge,
+        body,
+        idempotencyKey: key.key,
+        rawBody: c.var.rawBody,
+        signature: c.var.signature,
+        timestamp: timestamp !== undefined && /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : null,
+        pingpp: /^Pingpp\b/i.test(c.req.header("User-Agent") ?? ""),
+        waitMs: waitMsOf(c.req.header("Prefer")),
+        language: c.var.language,
+        requestId: c.var.requestId,
+      };
+      const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
+      const { refund, replayed } = await createRefund(c.env, c.var.principal, request, random);
+      return jsonText(refund, replayed === false ? {} : { "Idempotent-Replayed": String(replayed) });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/charges/:charge/refunds",
+    scope: "refunds:read",
+    summary: "List the refunds of a charge, newest first",
+    params: ofCharge,
+    query: z.object({ ...pageQuery(100, 10) }),
+    answers: { 200: listSchema(refundSchema), 400: errorSchema, 404: errorSchema },
+    async handler({ c, params: { charge }, query }) {
+      const max = c.var.principal.settings.list_limit_max;
+      if (query.limit > max) throw invalid("limit", `不能大于 ${max}`, `it must be at most ${max}`);
+      const page = pageOf(query);
+      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "page", page });
+      if ("ok" in answer) return jsonText(answer.ok);
+      const cursor = answer.missing === "ending_before" ? page.endingBefore : page.startingAfter;
+      throw unknownCursor(answer.missing, cursor ?? "");
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/v1/charges/:charge/refunds/:refund",
+    scope: "refunds:read",
+    summary: "Retrieve a refund",
+    params: ofRefund,
+    answers: { 200: refundSchema, 404: errorSchema },
+    async handler({ c, params: { charge, refund } }) {
+      const unknown = new ProblemError({ code: "not_found", object: "refund", id: refund });
+      if (!isId("refund", refund)) throw unknown;
+      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "refund", refund });
+      if ("ok" in answer) return jsonText(answer.ok);
+      const { app, livemode } = c.var.principal;
+      const promised = await findPromised(c.env, { app, livemode, charge, refund });
+      if (promised === null) throw unknown;
+      return jsonText(promised);
+    },
+  }),
+];
+
+/** Without an amount a misspelt `amout` would refund everything. */
+function refuseUnknownFields(body: Record<string, unknown>): void {
+  const unknown = Object.keys(body).find((field) => !KNOWN_FIELDS.has(field));
+  if (unknown !== undefined) throw new ProblemError({ code: "unknown_parameter", param: unknown });
+}

@@ -1,0 +1,80 @@
+// The refund on the wire: what a client sends, and what it sees.
+import * as z from "zod";
+import type { Charge } from "../charges/charge.ts";
+import { hashSchema, metadataSchema, plainText } from "../http/wire.ts";
+import {
+  ATTENTIONS,
+  FAILURE_CODES,
+  FUNDING_SOURCES,
+  type Refund,
+  refundOrderNo,
+  STATUSES,
+  statusOf,
+} from "./refund.ts";
+
+/** Body of a create; `amount` in minor units of the charge's currency. */
+export const createRefundSchema = z.object({
+  amount: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  description: plainText(1, 255),
+  metadata: metadataSchema,
+  funding_source: z.enum(FUNDING_SOURCES).optional(),
+  extra: hashSchema,
+  refund_no: z
+    .string()
+    .regex(/^[0-9A-Za-z_\-|*@]{1,64}$/)
+    .optional(),
+});
+export type CreateRefundBody = z.output<typeof createRefundSchema>;
+
+export const refundSchema = z.object({
+  id: z.string().length(27),
+  object: z.literal("refund"),
+  order_no: z.string(),
+  amount: z.int().min(1),
+  created: z.int(),
+  succeed: z.boolean(),
+  status: z.enum(STATUSES),
+  time_succeed: z.int().nullable(),
+  description: z.string(),
+  failure_code: z.enum(FAILURE_CODES).nullable(),
+  failure_msg: z.string().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  charge: z.string(),
+  charge_order_no: z.string(),
+  transaction_no: z.string().nullable(),
+  funding_source: z.enum(FUNDING_SOURCES).optional(),
+  extra: z.record(z.string(), z.unknown()),
+  app: z.string(),
+  refund_no: z.string().optional(),
+  attention: z.enum(ATTENTIONS).optional(),
+});
+export type RefundObject = z.output<typeof refundSchema>;
+
+/** Renders a refund; the order of the keys is part of the contract. */
+export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderNo" | "app">): RefundObject {
+  const extra: Record<string, unknown> = { ...refund.extra };
+  if (refund.channelCode !== null) extra.channel_code = refund.channelCode;
+  if (refund.channelMessage !== null) extra.channel_message = refund.channelMessage;
+  return {
+    id: refund.id,
+    object: "refund",
+    order_no: refundOrderNo(refund.id),
+    amount: refund.amount,
+    created: refund.created,
+    succeed: refund.state === "succeeded",
+    status: statusOf(refund.state),
+    time_succeed: refund.timeSucceed,
+    description: refund.description,
+    failure_code: refund.failureCode,
+    failure_msg: refund.failureMsg,
+    metadata: refund.metadata,
+    charge: charge.id,
+    charge_order_no: charge.orderNo,
+    transaction_no: refund.transactionNo,
+    ...(refund.fundingSource === null ? {} : { funding_source: refund.fundingSource }),
+    extra,
+    app: charge.app,
+    ...(refund.refundNo === null ? {} : { refund_no: refund.refundNo }),
+    ...(refund.attention === null ? {} : { attention: refund.attention }),
+  };
+}

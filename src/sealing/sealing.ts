@@ -1,0 +1,119 @@
+// Seals secrets before they are stored: AES-256-GCM under a master key that is no part of the database.
+// A sealed text opens only in the place it was sealed for (table, row, app, mode, field), so that a copied or
+// swapped column does not open. New texts use the first master key; older keys stay listed until nothing needs them.
+import { fromBase64, fromBase64Url, toBase64Url } from "../base64.ts";
+
+/** Where a sealed text is kept. */
+export interface SealingContext {
+  table: string;
+  row: string;
+  app: string;
+  livemode: boolean;
+  field: string;
+}
+
+/** A sealed text or the master keys cannot be used. The message names key ids and places, never a secret. */
+export class SealingError extends Error {}
+
+const ALGORITHM = "AES-GCM";
+const KEY_BYTES = 32;
+/** The nonce size AES-GCM is specified for; random nonces are safe for 2^32 texts under one key. */
+const IV_BYTES = 12;
+
+/** `v1.<key id>.<iv>.<ciphertext and tag>`. `masterKeys` is JSON: key id → base64 of 32 bytes, newest first. */
+export async function seal(masterKeys: string, context: SealingContext, plaintext: string): Promise<string> {
+  const [newest] = await keysOf(masterKeys);
+  if (newest === undefined) throw new SealingError("there is no master key");
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+  const ciphertext = await crypto.subtle.encrypt(
+    { name: ALGORITHM, iv, additionalData: bytesOf(context) },
+    newest[1],
+    new TextEncoder().encode(plaintext),
+  );
+  return ["v1", newest[0], toBase64Url(iv), toBase64Url(new Uint8Array(ciphertext))].join(".");
+}
+
+/** Opens what `seal` made. Throws SealingError for an unknown key id, another place or a changed text. */
+export async function unseal(masterKeys: string, context: SealingContext, sealed: string): Promise<string> {
+  const match = /^v1\.([\w-]+)\.([\w-]{16})\.([\w-]+)$/.exec(sealed);
+  if (match === null) throw new SealingError(`${placeOf(context)} does not hold a sealed text`);
+  const [, id = "", iv = "", ciphertext = ""] = match;
+  const key = (await keysOf(masterKeys)).get(id);
+  if (key === undefined) throw new SealingError(`${placeOf(context)} is sealed with the unknown key "${id}"`);
+  try {
+    const plaintext = await crypto.subtle.decrypt(
+      { name: ALGORITHM, iv: fromBase64Url(iv), additionalData: bytesOf(context) },
+      key,
+      fromBase64Url(ciphertext),
+    );
+    return new TextDecoder().decode(plaintext);
+  } catch {
+    throw new SealingError(`${placeOf(context)} was changed or sealed for another place`);
+  }
+}
+
+/** The key id a sealed text was made with: what a rotation looks for. */
+export function sealingKeyOf(sealed: string): string | null {
+  return /^v1\.([\w-]+)\./.exec(sealed)?.[1] ?? null;
+}
+
+function placeOf(context: SealingContext): string {
+  return `${context.table}.${context.field} of ${context.row}`;
+}
+
+/** The context in one spelling: an array, because the order of an object's keys is the caller's. */
+function bytesOf({ table, row, app, livemode, field }: SealingContext): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify([table, row, app, livemode, field]));
+}
+
+type MasterKeys = Map<string, CryptoKey>;
+
+/** The keys imported last, by their text: a Worker has one such text, a rotation two. */
+const imported = new Map<string, Promise<MasterKeys>>();
+const IMPORTED_MAX = 4;
+
+function keysOf(masterKeys: string): Promise<MasterKeys> {
+  let keys = imported.get(masterKeys);
+  if (keys === undefined) {
+    keys = importKeys(masterKeys);
+    if (imported.size >= IMPORTED_MAX) imported.clear();
+    imported.set(masterKeys, keys);
+  }
+  return keys;
+}
+
+async function importKeys(masterKeys: string): Promise<MasterKeys> {
+  const keys: MasterKeys = new Map();
+  for (const [id, key] of Object.entries(parse(masterKeys))) {
+    // JSON objects list number-like names first, whatever their order in the text, and order decides here.
+    if (!/^[\w-]{1,32}$/.test(id) || /^\d+$/.test(id)) {
+      throw new SealingError(`"${id}" cannot be the id of a master key: use letters, digits, - and _`);
+    }
+    keys.set(id, await importKey(id, key));
+  }
+  return keys;
+}
+
+async function importKey(id: string, key: unknown): Promise<CryptoKey> {
+  try {
+    const bytes = fromBase64(String(key));
+    if (bytes.length === KEY_BYTES) {
+      return await crypto.subtle.importKey("raw", bytes, ALGORITHM, false, ["encrypt", "decrypt"]);
+    }
+  } catch {
+    // Not base64: said below, without the text.
+  }
+  throw new SealingError(`master key "${id}" is not the base64 of ${KEY_BYTES} bytes`);
+}
+
+function parse(masterKeys: string): Record<string, unknown> {
+  try {
+    const keys: unknown = JSON.parse(masterKeys);
+    if (typeof keys === "object" && keys !== null && !Array.isArray(keys)) {
+      return keys as Record<string, unknown>;
+    }
+  } catch {
+    // The parser's own message would quote the keys.
+  }
+  throw new SealingError("the master keys are not a JSON object of key id → base64");
+}

@@ -1,0 +1,68 @@
+// The outgoing call: one POST to an endpoint, and what came back as data. It never throws.
+// Redirects are answers like any other, so that a receiver cannot send us somewhere its address was not checked for.
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Why no HTTP status came. */
+export type PostFailure = "timeout" | "connection_failed";
+
+export interface PostAnswer {
+  status: number | null;
+  failure: PostFailure | null;
+  retryAfter: string | null;
+  /** The first bytes of a 2xx answer. What others say may come from behind the merchant's address: it is not read. */
+  text: string | null;
+}
+
+/** Shorter than the lease of a delivery. */
+export const POST_TIMEOUT_MS = 15_000;
+const ANSWER_BYTES_MAX = 1024;
+
+export async function post(
+  fetch: Fetch,
+  url: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<PostAnswer> {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers,
+      body,
+      redirect: "manual",
+      cache: "no-store",
+      signal: AbortSignal.timeout(POST_TIMEOUT_MS),
+    });
+    const text = response.ok ? await firstBytes(response) : null;
+    if (!response.ok) drop(response.body);
+    return { status: response.status, failure: null, retryAfter: response.headers.get("Retry-After"), text };
+  } catch (error) {
+    const name = error instanceof Error ? error.name : "";
+    const failure = name === "TimeoutError" || name === "AbortError" ? "timeout" : "connection_failed";
+    return { status: null, failure, retryAfter: null, text: null };
+  }
+}
+
+/** At most 1 KiB. The status was the receipt: a body that breaks off or hangs changes nothing. */
+async function firstBytes(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let left = ANSWER_BYTES_MAX;
+  const reader = response.body?.getReader();
+  try {
+    while (reader !== undefined && left > 0) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value.subarray(0, left), { stream: true });
+      left -= value.byteLength;
+    }
+  } catch {
+    // What came until then is kept.
+  }
+  reader?.cancel().catch(() => {});
+  return text.replaceAll("\0", "");
+}
+
+function drop(body: ReadableStream | null): void {
+  body?.cancel().catch(() => {});
+}

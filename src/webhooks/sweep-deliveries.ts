@@ -1,0 +1,31 @@
+// The sweeper's part in webhooks, every minute: wakes deliveries that are due and not under way, whatever became of
+// their messages, and lets go of what is past its retention. Waking one twice is harmless: only one claim succeeds.
+import type { DeliveryRepository, OverdueDelivery } from "./delivery-repository.ts";
+import { type DeliveryQueues, wakeDeliveries } from "./wake.ts";
+
+const PAGE = 100;
+/** A run wakes this many at most; the next run goes on with the rest, the longest waiting first. */
+const PAGES_MAX = 20;
+/** Attempts, and deliveries that arrived, are kept for 30 days. */
+const RETENTION_MS = 30 * 86_400_000;
+const FORGET_MAX = 500;
+
+/** `now` in ms since the epoch. Answers how many were woken. Throws when a database fails. */
+export async function sweepDeliveries(
+  env: DeliveryQueues,
+  databases: readonly DeliveryRepository[],
+  now: number,
+): Promise<number> {
+  const due: OverdueDelivery[] = [];
+  for (const deliveries of databases) {
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const found = await deliveries.listOverdue(now, PAGE, page === 0 ? null : (due.at(-1) ?? null));
+      due.push(...found);
+      if (found.length < PAGE) break;
+    }
+  }
+  // All in one call, whose time-out holds for the whole of it.
+  await wakeDeliveries(env, due);
+  for (const deliveries of databases) await deliveries.forget(now - RETENTION_MS, FORGET_MAX);
+  return due.length;
+}

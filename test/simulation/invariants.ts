@@ -1,0 +1,212 @@
+// What must hold once everything has come to rest: ledgers, D1 and the channel's books tell one story.
+import type { Charge } from "../../src/charges/charge.ts";
+import { type Refund, refundOrderNo, statusOf } from "../../src/refunds/refund.ts";
+import type { Told } from "./clients.ts";
+import type { Worker } from "./worker.ts";
+import type { World } from "./world.ts";
+
+export async function checkAtRest(
+  world: World,
+  worker: Worker,
+  charges: readonly Charge[],
+  told: readonly Told[],
+): Promise<void> {
+  const everything = new Map<string, Refund>();
+  for (const charge of charges) {
+    const { cover, refunds } = world.observer.look(world.disk(world.nameOf(charge)));
+    const list = [...refunds.values()];
+    for (const refund of list) everything.set(refund.id, refund);
+    checkMoney(world, charge, list, cover?.freeze === "conflict");
+    if (cover === null) continue;
+    checkProjection(world, cover.charge, list, cover.freeze);
+    checkEvents(world, charge, list);
+    await checkPages(world, worker, charge, list);
+  }
+  checkTold(world, everything, told);
+  checkNumbers(world, everything);
+  const rows = world.d1.rows("SELECT count(*) AS n FROM refunds")[0]?.n;
+  if (rows !== everything.size) world.violation(`I5: D1 has ${rows} refunds, the ledgers ${everything.size}`);
+  for (const { words } of world.d1.rows("SELECT words FROM simulated_violations"))
+    world.violation(String(words));
+}
+
+/** I2, I3, I7, I15. */
+function checkMoney(world: World, charge: Charge, refunds: Refund[], conflict: boolean): void {
+  for (const refund of refunds) {
+    const book = world.channel.books.get(refundOrderNo(refund.id));
+    const moved = book?.state === "succeeded";
+    if (refund.state !== "succeeded" && refund.state !== "failed") {
+      world.violation(
+        `I7: ${refund.id} is still ${refund.state}; the channel says ${book?.state ?? "nothing"}`,
+      );
+    } else if (moved !== (refund.state === "succeeded")) {
+      if (conflict && book?.lied && refund.attention === "conflict") continue;
+      world.violation(`I3: ${refund.id} is ${refund.state}; the channel says ${book?.state ?? "nothing"}`);
+    }
+  }
+  const moved = world.channel.moved(charge.id, true);
+  if (moved > charge.amount && !conflict) {
+    world.violation(`I2: ${moved} of ${charge.amount} moved, and ${charge.id} is not frozen`);
+  }
+}
+
+/** I5, I11, I15: D1 holds the ledger's own records. */
+function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze: string | null): void {
+  const rows = world.d1.rows("SELECT * FROM refunds WHERE charge = ? ORDER BY seq", charge.id);
+  if (rows.length !== refunds.length) {
+    world.violation(`I5: D1 has ${rows.length} refunds of ${charge.id}, the ledger ${refunds.length}`);
+  }
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  let succeeded = charge.refundedElsewhere;
+  let pending = 0;
+  for (const refund of refunds) {
+    if (refund.state === "succeeded") succeeded += refund.amount;
+    else if (refund.state !== "failed") pending += refund.amount;
+    const row = byId.get(refund.id);
+    if (row === undefined) {
+      world.violation(`I5: D1 lacks ${refund.id}`);
+      continue;
+    }
+    const expected = {
+      app: charge.app,
+      livemode: charge.livemode ? 1 : 0,
+      seq: refund.seq,
+      version: refund.version,
+      status: statusOf(refund.state),
+      state: refund.state,
+      amount: refund.amount,
+      attention: refund.attention,
+      time_succeed: refund.timeSucceed,
+      due_at: refund.dueAt,
+      refund_no: refund.refundNo,
+    };
+    for (const [column, value] of Object.entries(expected)) {
+      if (row[column] !== value) {
+        world.violation(`I5: ${refund.id}.${column} is ${row[column]} in D1 and ${value} in the ledger`);
+      }
+    }
+    if (comparable(JSON.parse(String(row.doc))) !== comparable(refund)) {
+      world.violation(`I5: D1's record of ${refund.id} differs from the ledger's`);
+    }
+  }
+  const [row] = world.d1.rows("SELECT * FROM charges WHERE id = ?", charge.id);
+  const highest = Math.max(0, ...refunds.map((refund) => refund.seq));
+  const expected = {
+    amount_refunded: succeeded,
+    amount_pending: pending,
+    refunded: refunds.length > 0 || charge.refundedElsewhere > 0 ? 1 : 0,
+    highest_seq: highest,
+    freeze,
+  };
+  for (const [column, value] of Object.entries(expected)) {
+    if (row?.[column] !== value) {
+      world.violation(`I5: ${charge.id}.${column} is ${row?.[column]} in D1 and ${value} in the ledger`);
+    }
+  }
+  if (row !== undefined && JSON.parse(String(row.doc)).description !== charge.description) {
+    world.violation(`I5: D1's description of ${charge.id} is old`);
+  }
+}
+
+/** What the ledger notes about D1 itself is not part of what D1 is told. */
+function comparable({ synced, syncDueAt, ...refund }: Refund): string {
+  return JSON.stringify(Object.entries(refund).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** I9: each public transition has one event, each event one delivery for every endpoint that asked for it. */
+function checkEvents(world: World, charge: Charge, refunds: Refund[]): void {
+  for (const refund of refunds) {
+    const events = world.d1.rows(
+      "SELECT id, type, body FROM events WHERE refund = ? ORDER BY seq",
+      refund.id,
+    );
+    const told = events.map(({ type }) => String(type)).filter((type) => type !== "refund.updated");
+    const statuses = world.observer.statuses.get(refund.id) ?? [];
+    // Between two final states a refund is never pending again, so every status but the first is a transition.
+    const expected = ["refund.created", ...statuses.slice(1).map((status) => `refund.${status}`)];
+    if (told.join() !== expected.join()) {
+      world.violation(`I9: ${refund.id} was ${statuses.join()} and told ${told.join()}`);
+    }
+    for (const { id, type } of events) {
+      const asked = type === "refund.succeeded" || type === "refund.failed" ? ["*", type] : [type];
+      const endpoints = world.d1.rows(
+        `SELECT id, status FROM webhook_endpoints w WHERE app = ? AND livemode = ? AND status <> 'pending'
+          AND exists (SELECT 1 FROM json_each(w.enabled_events) WHERE value IN (?, ?)) ORDER BY id`,
+        charge.app,
+        charge.livemode ? 1 : 0,
+        String(asked[0]),
+        String(asked.at(-1)),
+      );
+      const deliveries = world.d1.rows(
+        "SELECT endpoint, status, app, livemode FROM deliveries WHERE event = ? ORDER BY endpoint",
+        String(id),
+      );
+      const want = endpoints.map((e) => `${e.id} ${e.status === "disabled" ? "skipped" : "pending"}`);
+      const have = deliveries.map((delivery) => `${delivery.endpoint} ${delivery.status}`);
+      if (want.join() !== have.join()) {
+        world.violation(
+          `I9: ${id} (${type}) goes to ${have.join() || "nobody"}, not to ${want.join() || "nobody"}`,
+        );
+      }
+    }
+  }
+}
+
+/** I6: the pages, turned in both directions, are the list in the order of creation. */
+async function checkPages(world: World, worker: Worker, charge: Charge, refunds: Refund[]): Promise<void> {
+  const newestFirst = refunds.toSorted((a, b) => b.seq - a.seq).map(({ id }) => id);
+  const onwards: string[] = [];
+  for (let cursor: string | null = null; ; cursor = onwards.at(-1) ?? null) {
+    const page = await pageOf(worker, charge, { limit: 3, startingAfter: cursor, endingBefore: null });
+    onwards.push(...page.ids);
+    if (!page.more || page.ids.length === 0) break;
+  }
+  if (onwards.join() !== newestFirst.join()) world.violation(`I6: the list of ${charge.id} is out of order`);
+  const oldest = newestFirst.at(-1);
+  if (oldest === undefined) return;
+  const backwards: string[] = [oldest];
+  for (;;) {
+    const page = await pageOf(worker, charge, {
+      limit: 3,
+      startingAfter: null,
+      endingBefore: backwards[0] ?? null,
+    });
+    backwards.unshift(...page.ids);
+    if (!page.more || page.ids.length === 0) break;
+  }
+  if (backwards.join() !== newestFirst.join())
+    world.violation(`I6: ${charge.id} reads differently backwards`);
+}
+
+async function pageOf(
+  worker: Worker,
+  charge: Charge,
+  page: { limit: number; startingAfter: string | null; endingBefore: string | null },
+): Promise<{ ids: string[]; more: boolean }> {
+  const answer = await worker.read(charge, { kind: "page", page });
+  if (!("ok" in answer)) return { ids: [], more: false };
+  const list = JSON.parse(answer.ok) as { data: { id: string }[]; has_more: boolean };
+  return { ids: list.data.map(({ id }) => id), more: list.has_more };
+}
+
+/** I4: whatever somebody was told of is there, as it was told. */
+function checkTold(world: World, refunds: Map<string, Refund>, told: readonly Told[]): void {
+  for (const one of told) {
+    const refund = refunds.get(one.refund);
+    const asTold = one.amount === null || refund?.amount === one.amount;
+    const named = refundOrderNo(one.refund) === one.orderNo;
+    const there = world.observer.born.get(one.refund)?.charge === one.charge;
+    if (refund === undefined || !asTold || !named || !there) {
+      world.violation(`I4: somebody was told of ${one.refund} (${one.amount}), which is ${refund?.amount}`);
+    }
+  }
+}
+
+/** I12: every number at the channel is one refund's. */
+function checkNumbers(world: World, refunds: Map<string, Refund>): void {
+  for (const [number, book] of world.channel.books) {
+    const refund = refunds.get(`re_${number}`);
+    if (refund === undefined) world.violation(`I12: nobody knows the number ${number}`);
+    else if (refund.amount !== book.amount) world.violation(`I12: ${number} is about another amount`);
+  }
+}

@@ -1,0 +1,122 @@
+// Looks at every ledger's disk right after each commit, past the ledger itself, and holds what it sees against the
+// invariants of the design. What an instance believes in memory does not count.
+import type { Cover } from "../../src/charges/book.ts";
+import { type Refund, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
+import type { Disk } from "./storage.ts";
+
+/** Work may be pushed back by as much: a call under way, the dead-man alarm, D1's backoff. */
+const ALARM_SLACK_MS = 61_000;
+const SYNC_SLACK_MS = 301_000;
+
+interface Seen {
+  cover: Cover | null;
+  refunds: Map<string, Refund>;
+  /** The rows as read last, so that only what changed is parsed. */
+  docs: Map<number, string>;
+}
+
+export class Observer {
+  readonly #ledgers = new Map<string, Seen>();
+  readonly #violation: (words: string) => void;
+  /** Every public status a refund had, in order. */
+  readonly statuses = new Map<string, Status[]>();
+  /** Amount and charge of every refund ever stored. */
+  readonly born = new Map<string, { amount: number; charge: string; created: number }>();
+
+  constructor(violation: (words: string) => void) {
+    this.#violation = violation;
+  }
+
+  /** What is on a disk. */
+  look(disk: Disk): Seen {
+    let seen = this.#ledgers.get(disk.name);
+    if (seen === undefined) {
+      seen = { cover: null, refunds: new Map(), docs: new Map() };
+      this.#ledgers.set(disk.name, seen);
+    }
+    if (disk.isEmpty()) return seen;
+    for (const { seq, doc } of disk.exec("SELECT seq, doc FROM refunds ORDER BY seq", [])) {
+      if (seen.docs.get(seq as number) === doc) continue;
+      seen.docs.set(seq as number, doc as string);
+      if (seq === 0) seen.cover = JSON.parse(doc as string);
+      else this.#changed(seen, JSON.parse(doc as string));
+    }
+    return seen;
+  }
+
+  /** Called after each commit of a living instance. */
+  committed(disk: Disk, now: number): void {
+    const seen = this.look(disk);
+    this.#checkBalance(disk, seen);
+    this.#checkAlarm(disk, seen, now);
+  }
+
+  /** The disk lost everything: what comes next is a new beginning. */
+  forget(disk: Disk): void {
+    this.#ledgers.delete(disk.name);
+  }
+
+  /** When work is left: the latest moment at which something must happen; null at rest. */
+  workLeft(disk: Disk, seen = this.look(disk)): number | null {
+    let due = Number.POSITIVE_INFINITY;
+    if (seen.cover !== null && seen.cover.charge.version > seen.cover.synced) {
+      due = (seen.cover.syncDueAt ?? 0) + SYNC_SLACK_MS;
+    }
+    for (const refund of seen.refunds.values()) {
+      if (refund.dueAt !== null) {
+        due = Math.min(due, Math.max(refund.dueAt, refund.leaseUntil ?? 0) + ALARM_SLACK_MS);
+      }
+      if (refund.version > refund.synced) due = Math.min(due, (refund.syncDueAt ?? 0) + SYNC_SLACK_MS);
+    }
+    return Number.isFinite(due) ? due : null;
+  }
+
+  #changed(seen: Seen, refund: Refund): void {
+    const before = seen.refunds.get(refund.id);
+    seen.refunds.set(refund.id, refund);
+    const status = statusOf(refund.state);
+    const statuses = this.statuses.get(refund.id);
+    if (statuses === undefined) this.statuses.set(refund.id, ["pending"]);
+    const known = this.statuses.get(refund.id) as Status[];
+    if (known.at(-1) !== status) known.push(status);
+    const charge = seen.cover?.charge.id ?? "";
+    const born = this.born.get(refund.id);
+    if (born === undefined) {
+      this.born.set(refund.id, { amount: refund.amount, charge, created: refund.created });
+    } else if (born.amount !== refund.amount || born.charge !== charge || born.created !== refund.created) {
+      this.#violation(`I4: ${refund.id} changed its amount, charge or date`);
+    }
+    if ((refund.state === "succeeded") !== (refund.timeSucceed !== null)) {
+      this.#violation(`I15: ${refund.id} is ${refund.state} with time_succeed ${refund.timeSucceed}`);
+    }
+    if (before === undefined) return;
+    if (refund.version < before.version) this.#violation(`I11: the version of ${refund.id} went back`);
+    if (refund.synced > refund.version) this.#violation(`I11: D1 is said to be ahead for ${refund.id}`);
+    if (refund.state === before.state) return;
+    if (refund.version === before.version) {
+      this.#violation(`I11: ${refund.id} became ${refund.state} without a new version`);
+    }
+    if (!TRANSITIONS[before.state].includes(refund.state)) {
+      this.#violation(`I11: ${refund.id} went from ${before.state} to ${refund.state}`);
+    }
+  }
+
+  #checkBalance(disk: Disk, seen: Seen): void {
+    const charge = seen.cover?.charge;
+    if (charge === undefined) return;
+    let held = charge.refundedElsewhere + charge.disputed;
+    for (const refund of seen.refunds.values()) if (refund.state !== "failed") held += refund.amount;
+    if (held > charge.amount) this.#violation(`I1: ${disk.name} holds ${held} of ${charge.amount}`);
+  }
+
+  /** An alarm that the platform lost, or that is being worked off, is excused. */
+  #checkAlarm(disk: Disk, seen: Seen, now: number): void {
+    if (disk.alarmRunning || disk.alarmLost) return;
+    const due = this.workLeft(disk, seen);
+    if (due === null) return;
+    if (disk.alarmAt === null) this.#violation(`I8: ${disk.name} has work and no alarm`);
+    else if (disk.alarmAt > Math.max(due, now + ALARM_SLACK_MS)) {
+      this.#violation(`I8: ${disk.name} has work at ${due} and an alarm at ${disk.alarmAt}`);
+    }
+  }
+}

@@ -1,0 +1,241 @@
+// One run: a world with its merchants, a storm of faults, healing, rest, and the invariants. The seed decides everything,
+// so a run that breaks something can be watched again.
+import type { Charge } from "../../src/charges/charge.ts";
+import { insertCharge } from "../../src/charges/repository.ts";
+import { mintId } from "../../src/ids.ts";
+import { webhookEndpoints } from "../../src/webhooks/table.ts";
+import { Clients } from "./clients.ts";
+import { checkAtRest } from "./invariants.ts";
+import { Trace } from "./trace.ts";
+import { Worker } from "./worker.ts";
+import { CALM, World } from "./world.ts";
+
+export interface Outcome {
+  seed: number;
+  /** Two runs with the same digest were the same, event by event. */
+  digest: string;
+  violations: string[];
+  refunds: number;
+  succeeded: number;
+  crashes: number;
+  alarms: number;
+  channelCalls: number;
+  notices: number;
+  events: number;
+  /** Timers that fired: how much happened. */
+  steps: number;
+  refused: number;
+  trace: string[];
+}
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+export async function simulate(seed: number, options: { keepTrace?: number } = {}): Promise<Outcome> {
+  const trace = new Trace(options.keepTrace ?? 0);
+  const world = new World(seed, trace);
+  const { clock, dice } = world;
+  const worker = new Worker(world);
+  const clients = new Clients(world, worker);
+
+  watchProjection(world);
+  const recording = recordCharges(world);
+  await clock.run(clock.time + MINUTE);
+  const charges = await recording;
+
+  // The storm.
+  const stormEnds = clock.time + dice.between(4, 12) * MINUTE;
+  raise(world, stormEnds);
+  worker.sweepUntil(clock.time + 30 * DAY);
+  for (const charge of charges) for (let n = dice.between(1, 3); n > 0; n--) void clients.visit(charge);
+  await clock.run(stormEnds);
+
+  // Healing: faults end, requests under way end, somebody looks at every charge once.
+  heal(world);
+  await clock.run(clock.time + 20 * MINUTE, () => clients.busy === 0 && worker.openCommands === 0);
+  await clock.run(clock.time + 2 * MINUTE);
+  for (const charge of charges) void worker.read(charge, { kind: "charge" }).catch(() => {});
+  const atRest = () =>
+    worker.openCommands === 0 &&
+    charges.every((charge) => world.observer.workLeft(world.disk(world.nameOf(charge))) === null);
+  await clock.run(clock.time + 4 * DAY, atRest);
+  if (!atRest()) {
+    for (const charge of charges) {
+      const name = world.nameOf(charge);
+      if (world.observer.workLeft(world.disk(name)) !== null)
+        world.violation(`I7: ${name} never comes to rest`);
+    }
+  }
+
+  // Rest: an alarm may fire once more and finds nothing.
+  await clock.run(clock.time + MINUTE);
+  const before = world.counts.alarms;
+  await clock.run(clock.time + DAY);
+  if (world.counts.alarms - before > charges.length) {
+    world.violation(`I8: ${world.counts.alarms - before} alarms at rest`);
+  }
+  const checks = checkAtRest(world, worker, charges, clients.told);
+  await clock.run(clock.time + MINUTE);
+  await checks;
+  return outcome(world, clients, seed);
+}
+
+function outcome(world: World, clients: Clients, seed: number): Outcome {
+  const books = [...world.channel.books.values()];
+  return {
+    seed,
+    digest: world.trace.digest(),
+    violations: world.violations,
+    refunds: world.observer.born.size,
+    succeeded: books.filter((book) => book.state === "succeeded").length,
+    crashes: world.counts.crashes,
+    alarms: world.counts.alarms,
+    channelCalls: world.channel.calls,
+    notices: world.counts.notices,
+    events: Number(world.d1.rows("SELECT count(*) AS n FROM events")[0]?.n),
+    steps: world.clock.fired,
+    refused: clients.refused,
+    trace: world.trace.lines,
+  };
+}
+
+/** I11, in D1: versions only grow, whoever writes. */
+function watchProjection(world: World): void {
+  world.d1.exec(`
+    CREATE TABLE simulated_violations (words TEXT);
+    CREATE TRIGGER simulated_refunds BEFORE UPDATE ON refunds WHEN NEW.version <= OLD.version BEGIN
+      INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
+    END;
+    CREATE TRIGGER simulated_charges BEFORE UPDATE ON charges WHEN NEW.version < OLD.version BEGIN
+      INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
+    END;`);
+}
+
+/** Two apps with endpoints, and a few paid charges in D1, whose ledgers know nothing yet. */
+async function recordCharges(world: World): Promise<Charge[]> {
+  const { dice, clock, db } = world;
+  const random = (count: number) => dice.bytes(count);
+  const created = Math.floor(clock.now() / 1000) - 3600;
+  const apps = [mintId("app", random), mintId("app", random)];
+  for (const app of apps) {
+    for (const [enabledEvents, status] of [
+      [["*"], "enabled"],
+      [["refund.succeeded", "refund.created", "refund.updated"], "enabled"],
+      [["refund.failed"], "disabled"],
+    ] as const) {
+      const livemode = dice.chance(0.5);
+      await db.insert(webhookEndpoints).values({
+        id: mintId("endpoint", random),
+        app,
+        livemode,
+        url: "https://merchant.example/hook",
+        enabledEvents: [...enabledEvents],
+        status,
+        schedule: "standard",
+        secrets: [],
+        metadata: {},
+        created,
+      });
+    }
+  }
+  const charges: Charge[] = [];
+  for (let n = dice.between(2, 5); n > 0; n--) {
+    const charge: Charge = {
+      id: mintId("charge", random),
+      app: dice.pick(apps),
+      livemode: dice.chance(0.7),
+      created,
+      paid: true,
+      reversed: false,
+      channel: "simulated",
+      orderNo: `order ${n}`,
+      clientIp: null,
+      amount: dice.pick([100, 999, 10_000]),
+      amountSettle: 0,
+      currency: "cny",
+      subject: "a thing",
+      body: "a thing",
+      extra: {},
+      timePaid: created,
+      timeExpire: null,
+      timeSettle: null,
+      transactionNo: `paid ${n}`,
+      refundedElsewhere: dice.chance(0.1) ? 10 : 0,
+      disputed: 0,
+      metadata: {},
+      description: null,
+      version: 1,
+    };
+    await insertCharge(db, charge, "simulated");
+    world.nameOf(charge);
+    charges.push(charge);
+  }
+  return charges;
+}
+
+/** Faults for a while, each as heavy as the seed wants it. */
+function raise(world: World, until: number): void {
+  const { dice, clock, d1, channel } = world;
+  const upTo = (most: number) => (dice.chance(0.35) ? 0 : dice.next() * most);
+  world.faults = {
+    crashBeforeCommit: upTo(0.03),
+    crashAfterCommit: upTo(0.06),
+    evict: upTo(0.1),
+    zombie: dice.next(),
+    answerLost: upTo(0.15),
+    overloaded: upTo(0.1),
+    alarmLost: upTo(0.1),
+    alarmLate: upTo(0.3),
+    alarmEarly: upTo(0.3),
+    alarmTwice: upTo(0.2),
+  };
+  channel.spacingMs = dice.pick([0, 0, 2000, 15_000]);
+  channel.faults = {
+    lost: upTo(0.2),
+    late: upTo(0.3),
+    mute: upTo(0.2),
+    error: upTo(0.2),
+    throttle: upTo(0.2),
+    miss: upTo(0.5),
+    transientNo: upTo(0.3),
+    lie: dice.chance(0.4) ? dice.next() * 0.2 : 0,
+  };
+  const d1Faults = {
+    down: false,
+    failBefore: upTo(0.1),
+    failAfter: upTo(0.1),
+    hang: upTo(0.05),
+    delayMs: dice.pick([5, 50, 4000]),
+  };
+  d1.faults = d1Faults;
+  for (let n = dice.between(0, 3); n > 0; n--) {
+    const from = clock.time + dice.between(0, until - clock.time);
+    const to = Math.min(until, from + dice.between(1000, 5 * MINUTE));
+    clock.at(from, () => {
+      d1.faults = { ...d1.faults, down: true };
+      world.note("D1 is down");
+    });
+    clock.at(to, () => {
+      if (clock.time < until) d1.faults = d1Faults;
+    });
+  }
+  const everyMs = dice.between(5_000, 90_000);
+  for (let at = clock.time + everyMs; at < until; at += dice.between(1, 2 * everyMs)) {
+    clock.at(at, () => world.kill());
+  }
+  // Far enough apart that what was sent before a jump has landed before the next.
+  for (let at = clock.time + 90_000; at < until; at += dice.between(90_000, 200_000)) {
+    const jump = dice.between(-10_000, 10_000);
+    clock.at(at, () => {
+      clock.jump(jump);
+      world.note("the clock jumps", jump);
+    });
+  }
+}
+
+function heal(world: World): void {
+  world.note("healed");
+  world.faults = CALM;
+  world.channel.heal();
+  world.d1.faults = { down: false, failBefore: 0, failAfter: 0, hang: 0, delayMs: 5 };
+}

@@ -1,0 +1,158 @@
+// What stands between a client and a ledger, as the contract asks for it: the refund's id is minted before the first
+// try, later tries use it again, and a create command whose outcome nobody knows is stored and replayed.
+import type { Charge } from "../../src/charges/charge.ts";
+import type { Ledger } from "../../src/charges/ledger.ts";
+import {
+  CALL,
+  type CreateAnswer,
+  type CreateCommand,
+  type Hydration,
+  type ReadAnswer,
+  type ReadTarget,
+  type Unhydrated,
+} from "../../src/charges/ledger-calls.ts";
+import { findHydration, listOverdueCharges } from "../../src/charges/repository.ts";
+import type { Disk } from "./storage.ts";
+import { Overloaded, type World } from "./world.ts";
+
+const TRIES = 3;
+/** No answer by then is no answer at all. */
+const PATIENCE_MS = 30_000;
+const OVERDUE_MS = 600_000;
+const SWEEP_MS = 60_000;
+
+export type CreateOutcome = CreateAnswer | "unavailable" | { promised: string };
+
+export class Worker {
+  readonly #world: World;
+  /** Create commands whose outcome is unknown, as D1 or the queue keeps them. */
+  readonly #commands = new Map<string, { charge: Charge; command: CreateCommand }>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get openCommands(): number {
+    return this.#commands.size;
+  }
+
+  async create(charge: Charge, command: CreateCommand): Promise<CreateOutcome> {
+    let mayHaveRun = false;
+    let hydration: Hydration | undefined;
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      try {
+        const answer = await this.#inTime(this.#create(charge, command, hydration, false));
+        if (!("unhydrated" in answer)) return answer;
+        hydration = await this.#hydration(charge);
+      } catch (error) {
+        if (!(error instanceof Overloaded)) mayHaveRun = true;
+      }
+    }
+    if (!mayHaveRun) return "unavailable";
+    this.#commands.set(command.refund, { charge, command });
+    return { promised: command.refund };
+  }
+
+  /** Every minute: replays what was promised, and pokes the ledgers that D1 says are late. */
+  async sweep(): Promise<void> {
+    for (const [refund, { charge, command }] of [...this.#commands]) {
+      try {
+        let answer = await this.#inTime(this.#create(charge, command, undefined, true));
+        if ("unhydrated" in answer) {
+          const hydration = await this.#hydration(charge);
+          answer = await this.#inTime(this.#create(charge, command, hydration, true));
+        }
+        if ("ok" in answer) this.#commands.delete(refund);
+        else this.#world.violation(`I4: the promise of ${refund} was answered ${JSON.stringify(answer)}`);
+      } catch {
+        // Next minute.
+      }
+    }
+    try {
+      const late = await listOverdueCharges(this.#world.db, this.#world.clock.now() - OVERDUE_MS, 100);
+      for (const { app, livemode, charge } of late) {
+        await this.#world.call(this.#world.nameOf({ app, livemode, id: charge }), (ledger) => ledger.poke());
+      }
+    } catch {
+      // Next minute.
+    }
+  }
+
+  /** Sweeps every minute until `until` (real time). */
+  sweepUntil(until: number): void {
+    const { clock } = this.#world;
+    clock.after(SWEEP_MS, () => {
+      if (clock.time > until) return;
+      void this.sweep();
+      this.sweepUntil(until);
+    });
+  }
+
+  read(charge: Charge, target: ReadTarget): Promise<ReadAnswer> {
+    const name = this.#world.nameOf(charge);
+    return this.#inTime(this.#world.call(name, (ledger) => ledger.read({ ...CALL, target })));
+  }
+
+  async describe(charge: Charge, description: string): Promise<void> {
+    const name = this.#world.nameOf(charge);
+    const record = (hydration?: Hydration) =>
+      this.#world.call(name, (ledger) =>
+        ledger.record({ ...CALL, change: { description }, correct: true, hydration }),
+      );
+    const answer = await this.#inTime(record());
+    if ("unhydrated" in answer) await this.#inTime(record(await this.#hydration(charge)));
+  }
+
+  async #create(
+    charge: Charge,
+    command: CreateCommand,
+    hydration: Hydration | undefined,
+    promised: boolean,
+  ): Promise<CreateAnswer> {
+    return this.#world.call(this.#world.nameOf(charge), async (ledger: Ledger, disk: Disk) => {
+      const answer = await ledger.create({ ...CALL, command, hydration, promised });
+      if ("refusal" in answer) this.#judge(answer.refusal, command, disk);
+      return answer;
+    });
+  }
+
+  /** I13: at the moment of the refusal it was true. */
+  #judge(
+    refusal: Extract<CreateAnswer, { refusal: unknown }>["refusal"],
+    command: CreateCommand,
+    disk: Disk,
+  ) {
+    const { cover, refunds } = this.#world.observer.look(disk);
+    if (cover === null) return;
+    let left = cover.charge.amount - cover.charge.refundedElsewhere - cover.charge.disputed;
+    let open = false;
+    for (const refund of refunds.values()) {
+      if (refund.state === "failed") continue;
+      left -= refund.amount;
+      if (refund.state !== "succeeded") open = true;
+    }
+    if (refusal.code === "refund_amount_exceeded" && (command.amount ?? 1) <= left) {
+      this.#world.violation(`I13: ${command.amount} was too much, but ${left} were left`);
+    }
+    if (refusal.code === "fully_refunded" && (open || left > 0)) {
+      this.#world.violation(`I13: fully refunded, but ${left} were left`);
+    }
+  }
+
+  async #hydration(charge: Charge): Promise<Hydration> {
+    const hydration = await findHydration(this.#world.db, charge.app, charge.livemode, charge.id);
+    if (hydration === null) throw new Error("no such charge");
+    return hydration;
+  }
+
+  #inTime<T>(work: Promise<Exclude<T, never>>): Promise<T> {
+    const late = this.#world.clock.sleep(PATIENCE_MS).then(() => {
+      throw new Error("no answer");
+    });
+    return Promise.race([work, late]);
+  }
+}
+
+export function isUnhydrated(answer: object): answer is Unhydrated {
+  return "unhydrated" in answer;
+}
