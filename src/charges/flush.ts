@@ -40,20 +40,19 @@ export async function flushToD1(
   const results = await db.batch([held, ...writes]);
   // The row is read before it is written: afterwards it could no longer tell that it had been ahead.
   const [before] = results[0] as { version: number; highestSeq: number }[];
-  const written = results.slice(1 + 1 + batch.refunds.length).flat() as unknown[];
+  const written = results.slice(2 + batch.refunds.length).flat() as unknown[];
+  const { app, livemode } = charge;
   return {
     receipt: before ?? { version: 0, highestSeq: 0 },
-    deliveries: written.filter(isDelivery).map(({ id, lane }) => ({
-      id,
-      lane,
-      app: charge.app,
-      livemode: charge.livemode,
-    })),
+    deliveries: written.filter(isPending).map(({ id, lane }) => ({ id, lane, app, livemode })),
   };
 }
 
-function isDelivery(row: unknown): row is { id: string; lane: Lane } {
-  return typeof row === "object" && row !== null && "lane" in row;
+/** What the inserts of events answer is no delivery, and one to a disabled endpoint needs no wake-up. */
+function isPending(row: unknown): row is { id: string; lane: Lane } {
+  return (
+    typeof row === "object" && row !== null && "lane" in row && "status" in row && row.status === "pending"
+  );
 }
 
 function upsertCharge(db: Database, batch: FlushBatch) {
@@ -143,14 +142,22 @@ function insertDeliveries(db: Database, charge: Charge, event: Event, now: numbe
   const pingpp = (PINGPP_EVENT_TYPES as readonly string[]).includes(event.type) ? "*" : event.type;
   const disabled = sql`${webhookEndpoints.status} = 'disabled'`;
   const asked = sql`exists (select 1 from json_each(${webhookEndpoints.enabledEvents}) where value in (${event.type}, ${pingpp}))`;
-  return db.all(sql`
-    insert or ignore into ${deliveries}
-      (id, app, livemode, event, endpoint, status, due_at, created_at, ended_at)
-    select 'dlv_' || substr(${event.id}, 5, 12) || substr(${webhookEndpoints.id}, 4, 12),
-      ${webhookEndpoints.app}, ${webhookEndpoints.livemode}, ${event.id}, ${webhookEndpoints.id},
-      iif(${disabled}, 'skipped', 'pending'), iif(${disabled}, null, ${now}), ${now}, iif(${disabled}, ${now}, null)
-    from ${webhookEndpoints}
-    where ${webhookEndpoints.app} = ${charge.app} and ${webhookEndpoints.livemode} = ${charge.livemode ? 1 : 0}
-      and ${webhookEndpoints.deletedAt} is null and ${webhookEndpoints.status} <> 'pending' and ${asked}
-    returning id, (select lane from webhook_endpoints e where e.id = endpoint) as lane, status`);
+  // Every column in the order of the table: that is what an insert from a query gives.
+  return db
+    .insert(deliveries)
+    .select(
+      sql`select 'dlv_' || substr(${event.id}, 5, 12) || substr(${webhookEndpoints.id}, 4, 12),
+        ${webhookEndpoints.app}, ${webhookEndpoints.livemode}, ${event.id}, ${webhookEndpoints.id},
+        iif(${disabled}, 'skipped', 'pending'), 0, iif(${disabled}, null, ${now}), null, 'auto', 0, ${now},
+        iif(${disabled}, ${now}, null)
+      from ${webhookEndpoints}
+      where ${webhookEndpoints.app} = ${charge.app} and ${webhookEndpoints.livemode} = ${charge.livemode ? 1 : 0}
+        and ${webhookEndpoints.deletedAt} is null and ${webhookEndpoints.status} <> 'pending' and ${asked}`,
+    )
+    .onConflictDoNothing()
+    .returning({
+      id: deliveries.id,
+      status: deliveries.status,
+      lane: sql<Lane>`(select e.lane from webhook_endpoints e where e.id = endpoint)`,
+    });
 }

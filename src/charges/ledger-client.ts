@@ -39,6 +39,7 @@ export async function callLedger<Answer>(
       return { answer: await within(call(ledger as unknown as LedgerSurface), left) };
     } catch (error) {
       if (!(error as { overloaded?: boolean }).overloaded) failed = "unknown";
+      console.warn(JSON.stringify({ failure: "ledger_call", attempt, error: String(error) }));
       if (attempt < TRIES_MAX) await pause(PAUSE_MS * attempt);
     }
   }

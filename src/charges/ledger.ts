@@ -8,7 +8,13 @@ import { refusalText } from "../http/problem.ts";
 import { mintId } from "../ids.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
 import { holdsMoney, type Refund } from "../refunds/refund.ts";
-import { refusedRefund, reserveRefund, SYNC_WITHIN_MS, submission } from "../refunds/reserve-refund.ts";
+import {
+  accountFor,
+  refusedRefund,
+  reserveRefund,
+  SYNC_WITHIN_MS,
+  submission,
+} from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
 import { AlarmClock } from "./alarm-clock.ts";
@@ -229,7 +235,7 @@ export class Ledger implements LedgerSurface {
   /** The reservation is stored: the channel is asked, and D1 hears of a refund that stays pending. */
   #begin(refund: Refund, command: CreateCommand): void {
     const channel = this.#enter()?.charge.channel ?? "";
-    this.#accounts.set(refund.id, command.accounts[channel] ?? null);
+    this.#accounts.set(refund.id, accountFor(command, channel) ?? null);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#verdicts.set(refund.id, { promise, resolve });
     if (refund.state === "submitting") this.#drive(refund, "submit");

@@ -39,31 +39,31 @@ export async function insertCharge(db: Database, charge: Charge, namespace: stri
     .select()
     .from(charges)
     .where(ofCharge(app, charge.livemode, id));
-  const insert = sql`insert or ignore into ${charges}
-    (app, livemode, id, version, order_no, channel, currency, amount, paid, refunded, amount_refunded, amount_pending,
-      created, highest_seq, doc)
-    select ${app}, ${livemode}, ${id}, ${charge.version}, ${charge.orderNo}, ${channel}, ${charge.currency},
-      ${charge.amount}, ${charge.paid ? 1 : 0}, ${charge.refundedElsewhere > 0 ? 1 : 0}, ${charge.refundedElsewhere}, 0,
-      ${charge.created}, 0, ${JSON.stringify(charge)}`;
+  // Every column in the order of the table: that is what an insert from a query gives.
+  const values = sql`null, ${app}, ${livemode}, ${id}, ${charge.version}, ${charge.orderNo}, ${channel},
+    ${charge.currency}, ${charge.amount}, ${charge.paid ? 1 : 0}, ${charge.refundedElsewhere > 0 ? 1 : 0},
+    ${charge.refundedElsewhere}, 0, ${charge.created}, 0, null, null, ${JSON.stringify(charge)}`;
   const own = db.insert(ledgerNamespaces).values({ id: 1, fingerprint: namespace }).onConflictDoNothing();
   if (transactionNo === null) {
-    const [, , rows] = await db.batch([own, db.run(insert), recorded]);
+    const insert = db.insert(charges).select(sql`select ${values} where true`).onConflictDoNothing();
+    const [, , rows] = await db.batch([own, insert, recorded]);
     return { row: rows[0], owner: null };
   }
-  const claimed = db
-    .select({ charge: payments.charge })
-    .from(payments)
-    .where(ofPayment(charge, transactionNo));
+  const otherPayment = sql`select 1 from ${charges} where ${ofCharge(app, charge.livemode, id)}
+    and json_extract(${charges.doc}, '$.transactionNo') <> ${transactionNo}`;
+  const ownPayment = sql`select 1 from ${payments}
+    where ${ofPayment(charge, transactionNo)} and ${payments.charge} = ${id}`;
   const [, , , rows, owners] = await db.batch([
     own,
-    db.run(sql`insert or ignore into ${payments} (app, livemode, channel, transaction_no, charge)
-      select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where not exists (
-        select 1 from ${charges} where ${ofCharge(app, charge.livemode, id)}
-          and json_extract(${charges.doc}, '$.transactionNo') <> ${transactionNo})`),
-    db.run(sql`${insert} where exists (
-        select 1 from ${payments} where ${ofPayment(charge, transactionNo)} and ${payments.charge} = ${id})`),
+    db
+      .insert(payments)
+      .select(
+        sql`select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where not exists (${otherPayment})`,
+      )
+      .onConflictDoNothing(),
+    db.insert(charges).select(sql`select ${values} where exists (${ownPayment})`).onConflictDoNothing(),
     recorded,
-    claimed,
+    db.select({ charge: payments.charge }).from(payments).where(ofPayment(charge, transactionNo)),
   ]);
   return { row: rows[0], owner: owners[0]?.charge ?? null };
 }

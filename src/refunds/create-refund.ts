@@ -114,7 +114,7 @@ async function commandFrom(
     language: request.language,
     apiKey,
     request: request.requestId,
-    accounts: principal.accounts,
+    accounts: { ...principal.accounts },
     rules: {
       windows: settings.refund_windows,
       refundsMax: settings.refunds_max,

@@ -2,7 +2,7 @@
 // the ledger calls it inside the transaction that stores what it returns, so that nothing can come between the check
 // and the write. The order of the checks is the order of `refusal.ts`.
 
-import { type ChannelFacts, channelRules } from "../channels/channel.ts";
+import { type ChannelAccount, type ChannelFacts, channelRules } from "../channels/channel.ts";
 import { balanceOf } from "../charges/balance.ts";
 import type { Charge, Freeze } from "../charges/charge.ts";
 import type { CreateCommand, Replayed } from "../charges/ledger-calls.ts";
@@ -100,7 +100,7 @@ function refuse(command: CreateCommand, situation: Situation): Refusal | null {
     return { code: "fully_refunded", charge: charge.id, orderNo: charge.orderNo };
   }
   const channel = { ...channelRules(charge.channel), ...facts };
-  const windowDays = rules.windows[charge.channel];
+  const windowDays = ownValue(rules.windows, charge.channel);
   const windowSeconds = windowDays === undefined ? channel.windowSeconds : windowDays * 86_400;
   const windowEndsAt = ((charge.timePaid ?? charge.created) + windowSeconds) * 1000;
   if (now > windowEndsAt) return { code: "refund_window_closed", channel: charge.channel };
@@ -120,7 +120,7 @@ function refuse(command: CreateCommand, situation: Situation): Refusal | null {
   if (channel.fullRefundOnly && amount !== charge.amount) {
     return { code: "partial_refund_unsupported", channel: charge.channel, amount: charge.amount };
   }
-  if (facts === null || (charge.livemode && command.accounts[charge.channel] === undefined)) {
+  if (facts === null || (charge.livemode && accountFor(command, charge.channel) === undefined)) {
     return { code: "channel_not_configured", channel: charge.channel };
   }
   return null;
@@ -134,7 +134,7 @@ function newRefund(command: CreateCommand, situation: Situation): Refund {
     const sent = refund.lastSubmittedAt ?? (refund.state === "waiting" ? refund.dueAt : null);
     return sent === null || spacingMs === 0 ? latest : Math.max(latest, sent + spacingMs);
   }, 0);
-  const account = command.accounts[charge.channel];
+  const account = accountFor(command, charge.channel);
   const sendsNow = slotFree && notBefore <= now;
   const blank = blankRefund(command, (refunds.at(-1)?.seq ?? 0) + 1, now);
   return {
@@ -144,6 +144,16 @@ function newRefund(command: CreateCommand, situation: Situation): Refund {
     ...(sendsNow ? submission(blank, now) : {}),
     account: account === undefined ? null : { id: account.id, revision: account.revision },
   };
+}
+
+/** The account a command brings for a channel. */
+export function accountFor(command: CreateCommand, channel: string): ChannelAccount | undefined {
+  return ownValue(command.accounts, channel);
+}
+
+/** A channel may be called `constructor`: only a record's own keys count. */
+function ownValue<Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 /** The changes that claim the next submission of a refund's number. */

@@ -1,5 +1,5 @@
 // Webhook endpoints in D1, as the API sees them: of one app and mode, and never a deleted one.
-import { and, count, desc, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import { ENDPOINTS_MAX } from "./endpoint.ts";
 import type { EndpointRow } from "./schema.ts";
@@ -11,45 +11,17 @@ function alive(app: string, livemode: boolean): SQL | undefined {
   return and(eq(ofApp, app), eq(ofMode, livemode), isNull(deletedAt));
 }
 
-/** Adds an endpoint; false when there are too many. Counted by the insert itself: two creates cannot both take the last place. */
+/** Adds an endpoint; false when there are too many. The insert itself counts: two creates cannot both take the last place. */
 export async function addEndpoint(db: Database, endpoint: EndpointRow): Promise<boolean> {
-  const t = webhookEndpoints;
-  const places = db
-    .select({ taken: count() })
-    .from(t)
-    .where(alive(endpoint.app, endpoint.livemode))
-    .as("places");
-  const result = await db.insert(t).select(
-    db
-      .select({
-        id: sql<string>`${endpoint.id}`.as(t.id.name),
-        app: sql<string>`${endpoint.app}`.as(t.app.name),
-        livemode: sql<boolean>`${endpoint.livemode ? 1 : 0}`.as(t.livemode.name),
-        url: sql<string>`${endpoint.url}`.as(t.url.name),
-        enabledEvents: stored<EndpointRow["enabledEvents"]>(endpoint.enabledEvents).as(t.enabledEvents.name),
-        status: sql<EndpointRow["status"]>`${endpoint.status}`.as(t.status.name),
-        schedule: sql<EndpointRow["schedule"]>`${endpoint.schedule}`.as(t.schedule.name),
-        secrets: stored<EndpointRow["secrets"]>(endpoint.secrets).as(t.secrets.name),
-        description: sql<string | null>`${endpoint.description}`.as(t.description.name),
-        metadata: stored<EndpointRow["metadata"]>(endpoint.metadata).as(t.metadata.name),
-        rateLimit: sql<number | null>`${endpoint.rateLimit}`.as(t.rateLimit.name),
-        lane: sql<EndpointRow["lane"]>`${endpoint.lane}`.as(t.lane.name),
-        created: sql<number>`${endpoint.created}`.as(t.created.name),
-        firstFailureAt: sql<number | null>`${endpoint.firstFailureAt}`.as(t.firstFailureAt.name),
-        disabledAt: sql<number | null>`${endpoint.disabledAt}`.as(t.disabledAt.name),
-        disabledReason: sql<EndpointRow["disabledReason"]>`${endpoint.disabledReason}`.as(
-          t.disabledReason.name,
-        ),
-        deletedAt: sql<number | null>`${endpoint.deletedAt}`.as(t.deletedAt.name),
-      })
-      .from(places)
-      .where(lt(places.taken, ENDPOINTS_MAX)),
+  const columns = Object.entries(getTableColumns(webhookEndpoints));
+  const values = columns.map(
+    ([name, column]) => sql`${sql.param(endpoint[name as keyof EndpointRow], column)}`,
   );
+  const taken = sql`select count(*) from ${webhookEndpoints} where ${alive(endpoint.app, endpoint.livemode)}`;
+  const result = await db
+    .insert(webhookEndpoints)
+    .select(sql`select ${sql.join(values, sql`, `)} where (${taken}) < ${ENDPOINTS_MAX}`);
   return result.meta.changes > 0;
-}
-
-function stored<Value>(value: Value): SQL<Value> {
-  return sql<Value>`${JSON.stringify(value)}`;
 }
 
 /** Newest first. */

@@ -1,129 +1,31 @@
 // Ping++'s own Node SDK, unmodified, against the Worker under wrangler dev: the acid test of the wire contract.
-import { generateKeyPairSync, sign } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
 import { createServer, type IncomingMessage, request, type Server } from "node:http";
-import { createRequire } from "node:module";
 import { type AddressInfo, connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { changeSetting, type Mint, type NewApp, newApp } from "../../scripts/admin-sql.ts";
-import { execute } from "../../scripts/d1.ts";
-import { DevServer, freePort } from "../../scripts/dev-server.ts";
-import { newMasterKeys } from "../../scripts/dev-vars.ts";
-import { randomToken } from "../../src/ids.ts";
+import {
+  type Charge,
+  openShop,
+  pemOf,
+  type Refund,
+  type Sdk,
+  type SdkError,
+  type Shop,
+  type ShopName,
+  signatureOf,
+  token,
+} from "./shop.ts";
 
-interface RefundList {
-  object: string;
-  url: string;
-  has_more: boolean;
-  data: Refund[];
-}
-interface Refund {
-  id: string;
-  status: string;
-  amount: number;
-  charge: string;
-  [field: string]: unknown;
-}
-interface Charge {
-  id: string;
-  amount_refunded: number;
-  refunds: RefundList;
-  [field: string]: unknown;
-}
-interface SdkError extends Error {
-  type: string;
-  rawType?: string;
-  code?: string;
-  param?: string;
-}
-
-/** What is used of the SDK, which has no types. A last argument in the shape of a key replaces the client's own. */
-interface Sdk {
-  setHost(host: string, port: number, protocol: string): void;
-  setPrivateKey(pem: string | null): void;
-  charges: {
-    create(body: Record<string, unknown>, key?: string): Promise<Charge>;
-    retrieve(id: string, key?: string): Promise<Charge>;
-    list(query: Record<string, unknown>): Promise<{ object: string; url: string; data: Charge[] }>;
-    createRefund(charge: string, body: Record<string, unknown>, key?: string): Promise<Refund>;
-    retrieveRefund(charge: string, refund: string): Promise<Refund>;
-    listRefunds(charge: string, query?: Record<string, unknown>): Promise<RefundList>;
-  };
-  events: { retrieve(id: string): Promise<Record<string, unknown>> };
-}
-
-const require = createRequire(import.meta.url);
-require("../../scripts/pingpp-keepalive.cjs");
-const Pingpp: new (key: string) => Sdk = require("pingpp");
-
-const random: Mint["random"] = (count) => crypto.getRandomValues(new Uint8Array(count));
-const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const privateKey = pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-const publicKey = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
-
-const state = mkdtempSync(join(tmpdir(), "edge-refunds-sdk-"));
-const masterKeys = newMasterKeys();
-let server: DevServer;
-let port: number;
-/** An app whose requests must be signed, one that signs nothing, and one that infers no repeats by time. */
-let signing: NewApp;
-let unsigned: NewApp;
-let unwindowed: NewApp;
+let shop: Shop;
 
 beforeAll(async () => {
-  port = await freePort();
-  server = new DevServer({
-    port,
-    state,
-    vars: { LOCAL_DEV: "true" },
-    secrets: { MASTER_KEYS: masterKeys },
-  });
-  await server.migrate();
-  const mint: Mint = { random, now: Math.floor(Date.now() / 1000) };
-  [signing, unsigned, unwindowed] = await Promise.all([
-    newApp("Signing", masterKeys, mint),
-    newApp("Unsigned", masterKeys, mint),
-    newApp("Unwindowed", masterKeys, mint),
-  ]);
-  await execute(server.target, [
-    ...signing.statements,
-    ...unsigned.statements,
-    ...unwindowed.statements,
-    await changeSetting(signing.app, "public_key", publicKey),
-    await changeSetting(unwindowed.app, "duplicate_window_seconds", "0"),
-  ]);
-  await server.start();
+  shop = await openShop();
 });
 
 afterAll(async () => {
-  await server.stop();
-  rmSync(state, { recursive: true, force: true });
+  await shop?.close();
 });
-
-function client(app: NewApp, at = port): Sdk {
-  const sdk = new Pingpp(app.testKey);
-  sdk.setHost("127.0.0.1", at, "http");
-  if (app === signing) sdk.setPrivateKey(privateKey);
-  return sdk;
-}
-
-/** What a checkout sends to Ping++, with nothing of ours in it. */
-function payment(app: NewApp, change: Record<string, unknown> = {}): Record<string, unknown> {
-  return {
-    order_no: randomToken(random),
-    app: { id: app.app },
-    channel: "alipay",
-    amount: 10_000,
-    client_ip: "127.0.0.1",
-    currency: "cny",
-    subject: "Your Subject",
-    body: "Your Body",
-    ...change,
-  };
-}
 
 const errorOf = (promise: Promise<unknown>): Promise<SdkError> =>
   promise.then(
@@ -145,8 +47,8 @@ describe("an app with its public key on file", () => {
   let refund: Refund;
 
   beforeAll(async () => {
-    sdk = client(signing);
-    charge = await sdk.charges.create(payment(signing, { metadata: { color: "红" } }));
+    sdk = shop.client("signing");
+    charge = await sdk.charges.create(shop.payment("signing", { metadata: { color: "红" } }));
     refund = await sdk.charges.createRefund(charge.id, {
       amount: 100,
       description: "Refund Description 退款",
@@ -160,7 +62,7 @@ describe("an app with its public key on file", () => {
       livemode: false,
       paid: true,
       refunded: false,
-      app: signing.app,
+      app: shop.apps.signing.app,
       amount: 10_000,
       metadata: { color: "红" },
       amount_refunded: 0,
@@ -181,7 +83,7 @@ describe("an app with its public key on file", () => {
       metadata: { reason: "size" },
       charge: charge.id,
       charge_order_no: charge.order_no,
-      app: signing.app,
+      app: shop.apps.signing.app,
     });
     expect(refund.id).toBe(`re_${refund.order_no}`);
     expect(await sdk.charges.retrieveRefund(charge.id, refund.id)).toEqual(refund);
@@ -207,7 +109,7 @@ describe("an app with its public key on file", () => {
     expect(read).toMatchObject({ id: charge.id, refunded: true });
     expect(read.refunds.data.map(({ id }) => id)).toContain(refund.id);
     const listed = await until(
-      () => sdk.charges.list({ app: { id: signing.app }, limit: 100 }),
+      () => sdk.charges.list({ app: { id: shop.apps.signing.app }, limit: 100 }),
       ({ data }) => data.some(({ id }) => id === charge.id),
     );
     expect(listed).toMatchObject({ object: "list", url: "/v1/charges" });
@@ -219,10 +121,10 @@ describe("an app with its public key on file", () => {
       type: string;
       data: { object: Refund };
     }
-    const headers = { Authorization: `Bearer ${signing.testKey}` };
+    const headers = { Authorization: `Bearer ${shop.apps.signing.testKey}` };
     const listed = await until(
       async () => {
-        const answer = await fetch(`${server.url}/v1/events?type=refund.succeeded`, { headers });
+        const answer = await fetch(`${shop.url}/v1/events?type=refund.succeeded`, { headers });
         return ((await answer.json()) as { data: Listed[] }).data;
       },
       (events) => events.some(({ data }) => data.object.id === refund.id),
@@ -238,7 +140,7 @@ describe("an app with its public key on file", () => {
   });
 
   test("refunds what is left when no amount is given, and then nothing more", async () => {
-    const paid = await sdk.charges.create(payment(signing));
+    const paid = await sdk.charges.create(shop.payment("signing"));
     expect(await sdk.charges.createRefund(paid.id, { description: "everything" })).toMatchObject({
       amount: 10_000,
     });
@@ -251,7 +153,7 @@ describe("an app with its public key on file", () => {
   });
 
   test("is told of refusals in the SDK's own error types", async () => {
-    const paid = await sdk.charges.create(payment(signing));
+    const paid = await sdk.charges.create(shop.payment("signing"));
     const refuse = (body: Record<string, unknown>) => errorOf(sdk.charges.createRefund(paid.id, body));
     expect(await refuse({ amount: 10_001, description: "too much" })).toMatchObject({
       type: "PingppInvalidRequest",
@@ -266,7 +168,7 @@ describe("an app with its public key on file", () => {
       type: "PingppInvalidRequest",
       param: "description",
     });
-    const unknown = `ch_${randomToken(random)}`;
+    const unknown = `ch_${token()}`;
     expect(await errorOf(sdk.charges.retrieve(unknown))).toMatchObject({
       type: "PingppInvalidRequest",
       param: "id",
@@ -275,14 +177,14 @@ describe("an app with its public key on file", () => {
   });
 
   test("cannot use a wrong key, or sign with a wrong one, or not at all", async () => {
-    const wrongKey = await errorOf(sdk.charges.retrieve(charge.id, `sk_test_${randomToken(random)}`));
+    const wrongKey = await errorOf(sdk.charges.retrieve(charge.id, `sk_test_${token()}`));
     expect(wrongKey).toMatchObject({
       type: "PingppAuthenticationError",
       message: "提供了无效的 API KEY: sk_test_*************************。",
     });
     const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
-    for (const pem of [stranger.export({ type: "pkcs8", format: "pem" }).toString(), null]) {
-      const other = client(signing);
+    for (const pem of [pemOf(stranger), null]) {
+      const other = shop.client("signing");
       other.setPrivateKey(pem);
       const refused = await errorOf(other.charges.createRefund(charge.id, { amount: 1, description: "x" }));
       expect(refused).toMatchObject({ type: "PingppAuthenticationError", code: "signature_invalid" });
@@ -290,10 +192,10 @@ describe("an app with its public key on file", () => {
   });
 
   test("is told when the channel cannot be asked", async () => {
-    const live = payment(signing, { paid: true, transaction_no: randomToken(random) });
-    const paid = await sdk.charges.create(live, signing.liveKey);
+    const live = shop.payment("signing", { paid: true, transaction_no: token() });
+    const paid = await sdk.charges.create(live, shop.apps.signing.liveKey);
     const body = { amount: 100, description: "no account" };
-    expect(await errorOf(sdk.charges.createRefund(paid.id, body, signing.liveKey))).toMatchObject({
+    expect(await errorOf(sdk.charges.createRefund(paid.id, body, shop.apps.signing.liveKey))).toMatchObject({
       type: "PingppChannelError",
       code: "channel_not_configured",
     });
@@ -322,7 +224,9 @@ describe("behind a proxy that swaps an answer for an HTML 502", () => {
       if (spoiled && moment === "before") badGateway();
       const { method, url: path, headers } = incoming;
       const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-        request({ port, host: "127.0.0.1", method, path, headers }, resolve).on("error", reject).end(body);
+        request({ port: shop.port, host: "127.0.0.1", method, path, headers }, resolve)
+          .on("error", reject)
+          .end(body);
       });
       const bytes = await buffer(answer);
       if (spoiled) {
@@ -337,14 +241,14 @@ describe("behind a proxy that swaps an answer for an HTML 502", () => {
   }
 
   describe.each(["before", "after"] as const)("put in %s the real one", (moment) => {
-    test.each([
-      ["a signed request", () => signing],
-      ["an unsigned request, told by its body and timestamp,", () => unsigned],
-    ])("E3 (a): %s that the SDK repeats is one refund", async (_, app) => {
-      const direct = client(app());
-      const charge = await direct.charges.create(payment(app()));
+    test.each<[string, ShopName]>([
+      ["a signed request", "signing"],
+      ["an unsigned request, told by its body and timestamp,", "unsigned"],
+    ])("E3 (a): %s that the SDK repeats is one refund", async (_, name) => {
+      const direct = shop.client(name);
+      const charge = await direct.charges.create(shop.payment(name));
       const { at, repeats } = await proxied(moment);
-      const refund = await client(app(), at).charges.createRefund(charge.id, {
+      const refund = await shop.client(name, at).charges.createRefund(charge.id, {
         amount: 100,
         description: "once",
       });
@@ -360,80 +264,83 @@ describe("repeats of other SDKs, which sign anew each time", () => {
   let clock = Math.floor(Date.now() / 1000);
 
   /** A refund as Ping++'s Java SDK sends it, at another second than any before. */
-  async function post(app: NewApp, charge: string, body: Record<string, unknown>, agent = "Pingpp Java SDK") {
+  async function post(
+    name: ShopName,
+    charge: string,
+    body: Record<string, unknown>,
+    agent = "Pingpp Java SDK",
+  ) {
     const uri = `/v1/charges/${charge}/refunds`;
     const text = JSON.stringify(body);
     const timestamp = String(--clock);
     const headers: Record<string, string> = {
-      Authorization: `Basic ${btoa(`${app.testKey}:`)}`,
+      Authorization: `Basic ${btoa(`${shop.apps[name].testKey}:`)}`,
       "Content-Type": "application/json; charset=UTF-8",
       "User-Agent": agent,
       "Pingplusplus-Request-Timestamp": timestamp,
     };
-    if (app === signing) {
-      const signed = sign("sha256", Buffer.from(text + uri + timestamp), privateKey).toString("base64");
-      headers["Pingplusplus-Signature"] = signed;
+    if (name === "signing") {
+      headers["Pingplusplus-Signature"] = signatureOf(text + uri + timestamp);
     }
-    const answer = await fetch(server.url + uri, { method: "POST", headers, body: text });
+    const answer = await fetch(shop.url + uri, { method: "POST", headers, body: text });
     expect(answer.status).toBe(200);
     return { id: ((await answer.json()) as Refund).id, replayed: answer.headers.get("Idempotent-Replayed") };
   }
 
   const body = { amount: 100, description: "again" };
-  const paid = async (app: NewApp) => (await client(app).charges.create(payment(app))).id;
+  const paid = async (name: ShopName) => (await shop.client(name).charges.create(shop.payment(name))).id;
 
   test("E3 (a): the same body with the same timestamp is one refund, whoever sends it", async () => {
-    const charge = await paid(unwindowed);
-    const first = await post(unwindowed, charge, body, "curl/8");
-    clock++;
-    const second = await post(unwindowed, charge, body, "curl/8");
+    const charge = await paid("unwindowed");
+    const first = await post("unwindowed", charge, body, "curl/8");
+    clock++; // The same second once more.
+    const second = await post("unwindowed", charge, body, "curl/8");
     expect(second).toEqual({ id: first.id, replayed: "inferred" });
   });
 
   test("E3 (b): from a Pingpp agent within the duplicate window they are one refund", async () => {
-    const charge = await paid(signing);
-    const first = await post(signing, charge, body, "Pingpp/v1 JavaBindings/2.1.6");
-    const second = await post(signing, charge, body, "Pingpp/v1 JavaBindings/2.1.6");
+    const charge = await paid("signing");
+    const first = await post("signing", charge, body, "Pingpp/v1 JavaBindings/2.1.6");
+    const second = await post("signing", charge, body, "Pingpp/v1 JavaBindings/2.1.6");
     expect(first.replayed).toBeNull();
     expect(second).toEqual({ id: first.id, replayed: "inferred" });
   });
 
   test("E3 (b): from others they are two", async () => {
-    const charge = await paid(signing);
-    const first = await post(signing, charge, body, "okhttp/4");
-    const second = await post(signing, charge, body, "okhttp/4");
+    const charge = await paid("signing");
+    const first = await post("signing", charge, body, "okhttp/4");
+    const second = await post("signing", charge, body, "okhttp/4");
     expect(second.id).not.toBe(first.id);
   });
 
   test("E3 (c): with different refund_no they are two, always", async () => {
-    const charge = await paid(signing);
+    const charge = await paid("signing");
     const agent = "Pingpp/v1 JavaBindings/2.1.6";
-    const first = await post(signing, charge, { ...body, refund_no: "a" }, agent);
-    clock++;
-    const second = await post(signing, charge, { ...body, refund_no: "b" }, agent);
+    const first = await post("signing", charge, { ...body, refund_no: "a" }, agent);
+    clock++; // The same second once more.
+    const second = await post("signing", charge, { ...body, refund_no: "b" }, agent);
     expect(second.id).not.toBe(first.id);
-    const { data } = await client(signing).charges.listRefunds(charge);
+    const { data } = await shop.client("signing").charges.listRefunds(charge);
     expect(data.map(({ id }) => id)).toEqual([second.id, first.id]);
   });
 
   test("E3 (d): after the duplicate window they are two", async () => {
-    const charge = await paid(unwindowed);
+    const charge = await paid("unwindowed");
     const agent = "Pingpp/v1 JavaBindings/2.1.6";
-    const first = await post(unwindowed, charge, body, agent);
-    const second = await post(unwindowed, charge, body, agent);
+    const first = await post("unwindowed", charge, body, agent);
+    const second = await post("unwindowed", charge, body, agent);
     expect(second.id).not.toBe(first.id);
   });
 });
 
 test("a signature covers the path as it was sent, with its bare question mark and its case of escapes", async () => {
-  const charge = (await client(signing).charges.create(payment(signing))).id;
+  const charge = (await shop.client("signing").charges.create(shop.payment("signing"))).id;
   const uri = `/v1/charges/${charge}?expand%5b%5d=app&x=%E9%80%80+&`;
   const timestamp = String(Math.floor(Date.now() / 1000));
   const get = (signedUri: string) => {
-    const signature = sign("sha256", Buffer.from(signedUri + timestamp), privateKey).toString("base64");
     return statusOf(uri, [
-      `Authorization: Bearer ${signing.testKey}`,
-      `Pingplusplus-Signature: ${signature}`,
+      `Authorization: Bearer ${shop.apps.signing.testKey}`,
+      `Pingplusplus-Signature: ${signatureOf(signedUri + timestamp)}`,
       `Pingplusplus-Request-Timestamp: ${timestamp}`,
     ]);
   };
@@ -444,7 +351,7 @@ test("a signature covers the path as it was sent, with its bare question mark an
 /** The status of a GET written by hand: a client library might normalise the path. */
 function statusOf(uri: string, headers: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => {
+    const socket = connect(shop.port, "127.0.0.1", () => {
       const lines = [`GET ${uri} HTTP/1.1`, "Host: 127.0.0.1", "Connection: close", ...headers, "", ""];
       socket.write(lines.join("\r\n"));
     });

@@ -21,6 +21,8 @@ export interface ChannelFaults {
   transientNo: number;
   /** A final word that turns out to be wrong. */
   lie: number;
+  /** A refund gets stuck until somebody acts. */
+  stuck: number;
 }
 
 export const HEALTHY: ChannelFaults = {
@@ -32,6 +34,7 @@ export const HEALTHY: ChannelFaults = {
   miss: 0,
   transientNo: 0,
   lie: 0,
+  stuck: 0,
 };
 
 /** What becomes of a number that lands. */
@@ -44,7 +47,6 @@ const FATES: readonly Fate[] = [
   "pending_success",
   "pending_failure",
   "no",
-  "abnormal",
 ];
 
 export interface Book {
@@ -167,7 +169,7 @@ export class SimulatedChannel {
       }
       const visible = dice.chance(this.faults.miss) ? dice.between(1, VISIBILITY_MS) : 0;
       book.visibleAt = this.#clock.time + visible;
-      this.#begin(book, dice.pick(FATES));
+      this.#begin(book, dice.chance(this.faults.stuck) ? "abnormal" : dice.pick(FATES));
     }
     return truth(book, order, askedAt);
   }

@@ -199,6 +199,7 @@ function raise(world: World, until: number): void {
     miss: upTo(0.5),
     transientNo: upTo(0.3),
     lie: dice.chance(0.4) ? dice.next() * 0.2 : 0,
+    stuck: upTo(0.2),
   };
   const d1Faults = {
     down: false,

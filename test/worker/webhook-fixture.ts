@@ -3,7 +3,11 @@ import { createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { vi } from "vitest";
-import { signingKeys } from "../../src/auth/table.ts";
+import { app as api } from "../../src/app.ts";
+import { apps } from "../../src/apps/table.ts";
+import { sha256Hex } from "../../src/auth/digest.ts";
+import { DEFAULT_SCOPES, type Scope } from "../../src/auth/scope.ts";
+import { apiKeys, signingKeys } from "../../src/auth/table.ts";
 import { database } from "../../src/db/client.ts";
 import { type EventType, eventBody } from "../../src/events/event.ts";
 import { events } from "../../src/events/table.ts";
@@ -225,4 +229,41 @@ export function downDatabase(): D1Database {
     },
     batch: () => Promise.reject(new Error("D1_ERROR: storage is down")),
   } as unknown as D1Database;
+}
+
+/** A key of the tenant's, and how it calls the API. */
+export async function newClient(tenant: Tenant, scopes: readonly Scope[] = DEFAULT_SCOPES) {
+  const { app, livemode } = tenant;
+  const key = `sk_${livemode ? "live" : "test"}_${randomToken(random)}`;
+  const db = database(env, app, livemode);
+  await db
+    .insert(apps)
+    .values({ id: app, name: "shop", settings: {}, created: SECONDS })
+    .onConflictDoNothing();
+  await db.insert(apiKeys).values({
+    hash: await sha256Hex(new TextEncoder().encode(key)),
+    id: mintId("apiKey", random),
+    app,
+    livemode,
+    name: "test",
+    scopes: [...scopes],
+    created: SECONDS,
+  });
+  return async (method: string, path: string, body?: unknown) => {
+    const response = await api.request(
+      `https://refunds.example.com${path}`,
+      {
+        method,
+        headers: {
+          Authorization: `Bearer ${key}`,
+          "Accept-Language": "en",
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      },
+      env,
+    );
+    const text = await response.text();
+    return { status: response.status, text, json: JSON.parse(text) };
+  };
 }
