@@ -54,6 +54,7 @@ const workers = (
     setupFiles: ["./test/setup.ts"],
     isolate: false,
     maxWorkers: 1,
+    testTimeout: 30_000,
     deps: { optimizer: { ssr: { enabled: true, include: prebundle } } },
   },
 });

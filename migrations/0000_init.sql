@@ -178,7 +178,7 @@ CREATE TABLE `deliveries` (
 CREATE UNIQUE INDEX `deliveries_event_endpoint` ON `deliveries` (`event`,`endpoint`);--> statement-breakpoint
 CREATE INDEX `deliveries_endpoint` ON `deliveries` (`app`,`livemode`,`endpoint`,`status`);--> statement-breakpoint
 CREATE INDEX `deliveries_due` ON `deliveries` (`due_at`) WHERE "deliveries"."due_at" is not null;--> statement-breakpoint
-CREATE INDEX `deliveries_ended` ON `deliveries` (`ended_at`) WHERE "deliveries"."ended_at" is not null;--> statement-breakpoint
+CREATE INDEX `deliveries_delivered` ON `deliveries` (`ended_at`) WHERE "deliveries"."status" = 'delivered';--> statement-breakpoint
 CREATE TABLE `delivery_attempts` (
 	`delivery` text NOT NULL,
 	`number` integer NOT NULL,

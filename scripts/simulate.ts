@@ -22,6 +22,9 @@ const totals = {
   refunds: 0,
   succeeded: 0,
   refused: 0,
+  doubts: 0,
+  conflicts: 0,
+  lost: 0,
   crashes: 0,
   alarms: 0,
   channelCalls: 0,
@@ -29,11 +32,13 @@ const totals = {
   events: 0,
   steps: 0,
 };
+const alerts: Record<string, number> = {};
 const broken: number[] = [];
 const started = performance.now();
 for (let seed = first; seed < first + count; seed++) {
   const outcome = await simulate(seed, { keepTrace: values.trace ? 1_000_000 : 0 });
   for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += outcome[name];
+  for (const [kind, count] of Object.entries(outcome.alerts)) alerts[kind] = (alerts[kind] ?? 0) + count;
   if (outcome.violations.length === 0) continue;
   broken.push(seed);
   console.log(`seed ${seed} (${outcome.digest.slice(0, 12)}): ${outcome.violations.length} violations`);
@@ -44,5 +49,10 @@ for (let seed = first; seed < first + count; seed++) {
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
 console.log(`seeds ${first} to ${first + count - 1} in ${seconds} s`);
 for (const [name, total] of Object.entries(totals)) console.log(`  ${name.padEnd(14)}${total}`);
+console.log(
+  `  alerts        ${Object.entries(alerts)
+    .map(([kind, n]) => `${kind} ${n}`)
+    .join(", ")}`,
+);
 console.log(`  ${"broken seeds".padEnd(14)}${broken.length === 0 ? "none" : broken.join(" ")}`);
 process.exit(broken.length === 0 ? 0 : 1);

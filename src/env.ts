@@ -15,6 +15,8 @@ export interface Env {
   LOCAL_DEV?: string;
   /** Loopback address of the HTTP sandbox; with LOCAL_DEV only. */
   SANDBOX_URL?: string;
+  /** Host names this service answers under, separated by commas: no webhook may point back at it. */
+  OWN_HOSTS?: string;
   /** Multiplies every delay of the webhook schedules; for tests. */
   RETRY_SCALE?: string;
 }

@@ -70,11 +70,7 @@ function toPrincipal(row: KeyRow): Principal {
     livemode: row.livemode === 1,
     scopes: SCOPES.filter((scope) => scopes.includes(scope)),
     settings: storedSettings(JSON.parse(row.settings)),
-    // Without a prototype, because a charge's channel is looked up here and callers choose its name.
-    accounts: Object.assign(
-      Object.create(null),
-      Object.fromEntries(accounts.map(({ channel, ...account }) => [channel, account])),
-    ),
+    accounts: Object.fromEntries(accounts.map(({ channel, ...account }) => [channel, account])),
     signingKey: row.signing_key === null ? null : JSON.parse(row.signing_key),
     ledgerNamespace: row.ledger_namespace,
   };

@@ -1,9 +1,34 @@
 // The one alarm of a ledger. Setting it is a durable write of its own, so it is only moved when what is armed would be
 // too late; it is never deleted: it fires once more, finds nothing and is not set again.
+import type { Refund } from "../refunds/refund.ts";
+import type { Book } from "./book.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
 
 /** An alarm this late has been lost. */
 const LATE_MS = 30_000;
+/** How long a question under way keeps the alarm away from its refund. */
+const ASKING_MS = 20_000;
+
+/**
+ * When something must be done next, ms; null when nothing is left. `isAsking`: the channel is being asked about the
+ * refund right now; `syncNotBefore`: until when D1 is left alone after a failure.
+ */
+export function nextDue(
+  book: Book,
+  isAsking: (refund: Refund) => boolean,
+  syncNotBefore: number,
+  now: number,
+): number | null {
+  const due: number[] = [];
+  const { syncDueAt } = book.cover;
+  if (syncDueAt !== null) due.push(Math.max(syncDueAt, syncNotBefore));
+  for (const refund of book.refunds) {
+    if (refund.syncDueAt !== null) due.push(Math.max(refund.syncDueAt, syncNotBefore));
+    if (refund.dueAt === null) continue;
+    due.push(Math.max(refund.dueAt, refund.leaseUntil ?? 0, isAsking(refund) ? now + ASKING_MS : 0));
+  }
+  return due.length === 0 ? null : Math.min(...due);
+}
 
 export class AlarmClock {
   readonly #ports: LedgerPorts;
@@ -27,7 +52,14 @@ export class AlarmClock {
   /** Sets the alarm to the next work, also when an earlier one was armed. */
   armExactly(): void {
     const due = this.#nextDue();
-    if (due !== null && due !== this.#armedAt) this.set(due);
+    // What was armed for a moment that has passed may have been lost.
+    if (due !== null && (due !== this.#armedAt || due < this.#ports.now())) this.set(due);
+  }
+
+  /** Sets the alarm to the next work whatever this instance believes: the platform may have lost it. */
+  rearm(): void {
+    this.forget();
+    this.armExactly();
   }
 
   set(at: number): void {

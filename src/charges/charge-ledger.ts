@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { channelFor } from "../channels/channels.ts";
 import { findAccount } from "../channels/repository.ts";
 import { database } from "../db/client.ts";
+import { sleep } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { flushToD1 } from "./flush.ts";
@@ -60,8 +61,7 @@ function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
     },
     now: () => Date.now(),
     random: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    timeout: (ms) => AbortSignal.timeout(ms),
+    sleep,
     channel: (name, livemode) => channelFor(name, livemode, env()),
     account: (charge, pinned) => findAccount(database(env(), charge.app, charge.livemode), charge, pinned),
     flush: async (batch) => {

@@ -1,6 +1,7 @@
 // The Worker's way to a charge's ledger. An error from a call says nothing about its effect, so a call may be repeated
 // only because every call is idempotent; what cannot be known in time is reported as unknown, never as a no.
 import type { AppSettings } from "../apps/schema.ts";
+import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { ledgerName } from "./charge.ts";
@@ -36,11 +37,13 @@ export async function callLedger<Answer>(
     try {
       // A new stub each time: one that has failed stays broken.
       const ledger = env.LEDGERS.getByName(name, locationHint === null ? {} : { locationHint });
-      return { answer: await within(call(ledger as unknown as LedgerSurface), left) };
+      const outcome = await within(sleep, call(ledger as unknown as LedgerSurface), left);
+      if (outcome !== "late") return { answer: outcome.done };
+      failed = "unknown";
     } catch (error) {
       if (!(error as { overloaded?: boolean }).overloaded) failed = "unknown";
       console.warn(JSON.stringify({ failure: "ledger_call", attempt, error: String(error) }));
-      if (attempt < TRIES_MAX) await pause(PAUSE_MS * attempt);
+      if (attempt < TRIES_MAX) await sleep(PAUSE_MS * attempt);
     }
   }
   return { failed };
@@ -56,18 +59,4 @@ export async function askLedger<Answer>(
   const outcome = await callLedger(env, reference, locationHint, 0, call);
   if ("failed" in outcome) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
   return outcome.answer;
-}
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("the ledger did not answer in time")), ms);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
 // What a ledger's logic needs from outside. In a Worker these are the Durable Object's storage, timers and D1;
 // in a simulation they are `node:sqlite`, a virtual clock and seeded dice.
 import type { Channel, ChannelAccount } from "../channels/channel.ts";
+import type { Sleep } from "../deadline.ts";
 import type { Event } from "../events/event.ts";
 import type { Random } from "../ids.ts";
 import type { Refund } from "../refunds/refund.ts";
@@ -46,10 +47,7 @@ export interface LedgerPorts {
   /** ms since the epoch. */
   now(): number;
   random: Random;
-  /** Resolves after `ms`. */
-  sleep(ms: number): Promise<void>;
-  /** A signal that fires after `ms`. */
-  timeout(ms: number): AbortSignal;
+  sleep: Sleep;
   /** Null when no connector speaks for the channel. */
   channel(name: string, livemode: boolean): Channel | null;
   /** The pinned revision's sealed credentials, or the current account's; null when there is none. */

@@ -3,11 +3,12 @@
 // After a reservation the refund exists, and every path here leads on to its outcome: the request that made it, the
 // alarm, or the next call that enters.
 import type { ChannelAccount, Verdict } from "../channels/channel.ts";
-import { type EventType, eventBody } from "../events/event.ts";
+import { within } from "../deadline.ts";
+import type { EventType } from "../events/event.ts";
 import { refusalText } from "../http/problem.ts";
-import { mintId } from "../ids.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
 import { holdsMoney, type Refund } from "../refunds/refund.ts";
+import { refundEvent } from "../refunds/refund-event.ts";
 import {
   accountFor,
   refusedRefund,
@@ -17,7 +18,7 @@ import {
 } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
-import { AlarmClock } from "./alarm-clock.ts";
+import { AlarmClock, nextDue } from "./alarm-clock.ts";
 import { balanceOf } from "./balance.ts";
 import { Book } from "./book.ts";
 import { changeCharge } from "./change-charge.ts";
@@ -47,15 +48,11 @@ import { renderView } from "./view.ts";
 const CALLS_MAX = 5;
 /** If the channel has not answered by then, D1 hears of the pending refund meanwhile. */
 const FLUSH_PENDING_AFTER_MS = 500;
+const CONTRADICTION_WAIT_MS = 500;
 /** An alarm works at most this long, and one that hangs is followed by another. */
 const ALARM_WORK_MS = 45_000;
 const DEAD_MAN_MS = 60_000;
-/** How long a request in flight keeps the alarm away from its refund. */
-const DRIVING_MS = 20_000;
-
 const UNHYDRATED: Unhydrated = { unhydrated: true };
-/** A refund is born pending, also one that the same transaction ends. */
-const BORN = { state: "waiting", failureCode: null, failureMsg: null } as const;
 
 export class Ledger implements LedgerSurface {
   readonly #ports: LedgerPorts;
@@ -138,14 +135,15 @@ export class Ledger implements LedgerSurface {
     const contradicted = book.find(call.refund)?.contradictedAt != null;
     this.#pump();
     // A contradiction is settled by asking the channel; whoever told us may as well see the outcome.
-    if (contradicted) await this.#within(this.#driving.get(call.refund), FLUSH_PENDING_AFTER_MS);
+    const asking = this.#driving.get(call.refund);
+    if (contradicted && asking !== undefined) await within(this.#ports.sleep, asking, CONTRADICTION_WAIT_MS);
     const after = this.#enter()?.find(call.refund)?.version ?? before;
     return { ok: { refund: this.#render(call.refund), changed: after !== before } };
   }
 
   /** Makes sure that an alarm is set if work is left. Asks nobody anything. */
   async poke(): Promise<void> {
-    if (this.#enter() !== null) this.#alarm.armExactly();
+    if (this.#enter() !== null) this.#alarm.rearm();
   }
 
   /** The whole book. */
@@ -165,7 +163,7 @@ export class Ledger implements LedgerSurface {
       if (due <= this.#ports.now()) {
         // Should this run die or hang, another follows.
         this.#alarm.set(this.#ports.now() + DEAD_MAN_MS);
-        await this.#within(this.#work(), ALARM_WORK_MS);
+        await within(this.#ports.sleep, this.#work(), ALARM_WORK_MS);
       }
     } catch (error) {
       this.#forget();
@@ -240,7 +238,7 @@ export class Ledger implements LedgerSurface {
     this.#verdicts.set(refund.id, { promise, resolve });
     if (refund.state === "submitting") this.#drive(refund, "submit");
     else this.#pump();
-    void this.#ports.sleep(FLUSH_PENDING_AFTER_MS).then(() => this.#projector.flush());
+    void within(this.#ports.sleep, promise, FLUSH_PENDING_AFTER_MS).then(() => this.#projector.flush());
   }
 
   async #firstVerdict(refund: string, waitMs: number): Promise<void> {
@@ -249,7 +247,7 @@ export class Ledger implements LedgerSurface {
     if (verdict === undefined || due === undefined || waitMs === 0) return;
     // What cannot be sent within the wait need not be waited for.
     if (due.state === "waiting" && (due.dueAt ?? 0) > this.#ports.now() + waitMs) return;
-    await this.#within(verdict.promise, waitMs);
+    await within(this.#ports.sleep, verdict.promise, waitMs);
   }
 
   /** Starts what is due, oldest first, as far as there are free calls. */
@@ -280,14 +278,17 @@ export class Ledger implements LedgerSurface {
     const account = this.#accounts.get(refund.id);
     this.#accounts.delete(refund.id);
     const run = askChannel(this.#ports, charge, refund, question, account)
-      .then((verdict) => this.#settle(refund.id, verdict, question))
+      .then((verdict) => {
+        // No longer under way: the alarm that the verdict arms must not be put off by its own question.
+        this.#driving.delete(refund.id);
+        this.#settle(refund.id, verdict, question);
+      })
       .catch((error) => {
         // The books are as they were before the verdict; the alarm asks again.
         this.#forget();
         this.#ports.alert("settle_failed", { refund: refund.id, error: String(error) });
       })
       .then(() => {
-        this.#driving.delete(refund.id);
         this.#pump();
         return this.#projector.flush();
       })
@@ -328,18 +329,9 @@ export class Ledger implements LedgerSurface {
   }
 
   #addEvents(book: Book, refund: Refund, types: EventType[]): void {
+    const request = this.#requests.get(refund.id) ?? null;
     for (const type of types) {
-      const id = mintId("event", this.#ports.random);
-      const created = this.#seconds();
-      const body = eventBody({
-        id,
-        created,
-        livemode: book.charge.livemode,
-        type,
-        object: refundObject(type === "refund.created" ? { ...refund, ...BORN } : refund, book.charge),
-        request: this.#requests.get(refund.id) ?? null,
-      });
-      book.addEvent({ id, type, created, charge: book.charge.id, refund: refund.id, body });
+      book.addEvent(refundEvent(type, refund, book.charge, request, this.#ports.random, this.#ports.now()));
     }
   }
 
@@ -369,20 +361,11 @@ export class Ledger implements LedgerSurface {
     return this.#book;
   }
 
-  /** When something must be done next, ms; null when nothing is left. */
   #nextDue(): number | null {
-    const book = this.#book;
-    if (book === null) return null;
-    const now = this.#ports.now();
-    const sync = (at: number) => Math.max(at, this.#projector.retryAt);
-    let next = book.cover.syncDueAt === null ? Number.POSITIVE_INFINITY : sync(book.cover.syncDueAt);
-    for (const refund of book.refunds) {
-      if (refund.syncDueAt !== null) next = Math.min(next, sync(refund.syncDueAt));
-      if (refund.dueAt === null) continue;
-      const driving = this.#driving.has(refund.id) ? now + DRIVING_MS : 0;
-      next = Math.min(next, Math.max(refund.dueAt, refund.leaseUntil ?? 0, driving));
-    }
-    return Number.isFinite(next) ? next : null;
+    const isAsking = (refund: Refund) => this.#driving.has(refund.id);
+    return this.#book === null
+      ? null
+      : nextDue(this.#book, isAsking, this.#projector.retryAt, this.#ports.now());
   }
 
   /** One transaction; if it throws, memory is thrown away with it and read again from storage. */
@@ -409,9 +392,5 @@ export class Ledger implements LedgerSurface {
 
   #seconds(): number {
     return Math.floor(this.#ports.now() / 1000);
-  }
-
-  async #within(work: Promise<void> | undefined, ms: number): Promise<void> {
-    if (work !== undefined) await Promise.race([work, this.#ports.sleep(ms)]);
   }
 }

@@ -1,5 +1,6 @@
 // Keeps D1 up to date with a ledger: one run at a time, which also takes what changes meanwhile. The outbox and the
 // versions stay in the ledger until D1 has answered; a batch may arrive twice, its writes are guarded by version.
+import { within } from "../deadline.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { balanceOf } from "./balance.ts";
@@ -150,10 +151,9 @@ export class Projector {
   }
 
   /** D1 may hang: whoever waits for it stops at some time. */
-  #inTime<T>(work: Promise<T>): Promise<T> {
-    const late = this.#ports.sleep(TIMEOUT_MS).then(() => {
-      throw new Error("timed out");
-    });
-    return Promise.race([work, late]);
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const outcome = await within(this.#ports.sleep, work, TIMEOUT_MS);
+    if (outcome === "late") throw new Error("D1 did not answer in time");
+    return outcome.done;
   }
 }

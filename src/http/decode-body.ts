@@ -44,7 +44,10 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
       throw new ProblemError({
         code: "invalid_parameter",
         param,
-        reason: ["包含 NUL、不成对的代理字符或 __proto__", "it contains NUL, a lone surrogate or __proto__"],
+        reason: [
+          "包含 NUL、不成对的代理字符或 __proto__，或嵌套过深",
+          "it contains NUL, a lone surrogate or __proto__, or nests too deep",
+        ],
       });
     }
   }

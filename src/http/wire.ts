@@ -5,6 +5,8 @@ import * as z from "zod";
 export const METADATA_PAIRS_MAX = 20;
 export const METADATA_CHARACTERS_MAX = 1000;
 export const EXTRA_BYTES_MAX = 4096;
+/** How deep objects and arrays may nest inside a field. */
+const LEVELS_MAX = 100;
 
 export function codePoints(text: string): number {
   let count = 0;
@@ -29,16 +31,18 @@ function absentHash(value: unknown): unknown {
   return value === null || (Array.isArray(value) && value.length === 0) ? {} : value;
 }
 
-/** Whether every string and key anywhere inside comes back from storage as it is. */
-export function isStorableDeep(value: unknown): boolean {
+/**
+ * Whether every string and key anywhere inside comes back from storage as it is, and nothing nests deeper than whoever
+ * walks it can follow: SQLite reads 1000 levels of JSON, and a stack holds a few thousand.
+ */
+export function isStorableDeep(value: unknown, levels = LEVELS_MAX): boolean {
   if (typeof value === "string") return isStorable(value);
-  if (Array.isArray(value)) return value.every(isStorableDeep);
-  if (typeof value === "object" && value !== null) {
-    return Object.entries(value).every(
-      ([key, inner]) => key !== "__proto__" && isStorable(key) && isStorableDeep(inner),
-    );
-  }
-  return true;
+  if (typeof value !== "object" || value === null) return true;
+  if (levels === 0) return false;
+  if (Array.isArray(value)) return value.every((inner) => isStorableDeep(inner, levels - 1));
+  return Object.entries(value).every(
+    ([key, inner]) => key !== "__proto__" && isStorable(key) && isStorableDeep(inner, levels - 1),
+  );
 }
 
 const pairsSchema = z

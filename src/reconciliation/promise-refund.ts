@@ -3,6 +3,7 @@
 import type { CreateCommand } from "../charges/ledger-calls.ts";
 import { findCharge } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
+import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { promisedRefund } from "../refunds/reserve-refund.ts";
@@ -54,13 +55,10 @@ function render(
 
 async function send(env: Env, message: Parameters<Env["COMMANDS"]["send"]>[0]): Promise<boolean> {
   // Sending can hang for a minute; the sweeper finds a stored command without it.
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), SEND_TIMEOUT_MS);
   const sent = env.COMMANDS.send(message).then(
     () => true,
     () => false,
   );
-  const woken = await Promise.race([sent, late]);
-  clearTimeout(timer);
-  return woken;
+  const outcome = await within(sleep, sent, SEND_TIMEOUT_MS);
+  return outcome !== "late" && outcome.done;
 }

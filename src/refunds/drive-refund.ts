@@ -4,6 +4,7 @@
 import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../channels/channel.ts";
 import type { Charge } from "../charges/charge.ts";
 import type { LedgerPorts } from "../charges/ledger-ports.ts";
+import { within } from "../deadline.ts";
 import { type Refund, refundOrderNo } from "./refund.ts";
 
 /** How long the channel may take to answer. */
@@ -58,11 +59,22 @@ export async function askChannel(
     return { ...facts, kind: "notSent", reason: "configuration", retryAt };
   }
   const silence: Verdict = { ...facts, kind: "unknown", failureCode: "channel_connection_error" };
+  const signal = new AbortController();
   try {
-    const verdict = await Promise.race([
-      ask(channel, question, orderOf(refund, charge), opened.account, ports),
-      ports.sleep(CHANNEL_TIMEOUT_MS + GRACE_MS).then(() => silence),
-    ]);
+    const answer = ask(
+      channel,
+      question,
+      orderOf(refund, charge),
+      opened.account,
+      ports.now(),
+      signal.signal,
+    );
+    let outcome = await within(ports.sleep, answer, CHANNEL_TIMEOUT_MS);
+    if (outcome === "late") {
+      signal.abort();
+      outcome = await within(ports.sleep, answer, GRACE_MS);
+    }
+    const verdict = outcome === "late" ? silence : outcome.done;
     // A connector that speaks of another number has a bug; its words are about somebody else's money.
     return verdict.number === facts.number ? verdict : { ...silence, failureCode: "channel_parse_error" };
   } catch (error) {
@@ -76,12 +88,12 @@ function ask(
   question: "submit" | "query",
   order: RefundOrder,
   account: ChannelAccount | null,
-  ports: LedgerPorts,
+  now: number,
+  signal: AbortSignal,
 ): Promise<Verdict> {
-  const signal = ports.timeout(CHANNEL_TIMEOUT_MS);
   return question === "submit"
-    ? channel.refund(order, account, ports.now(), signal)
-    : channel.query(order, account, ports.now(), signal);
+    ? channel.refund(order, account, now, signal)
+    : channel.query(order, account, now, signal);
 }
 
 async function findAccount(

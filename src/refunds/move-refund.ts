@@ -6,6 +6,7 @@ import { CALL } from "../charges/ledger-calls.ts";
 import { askLedger } from "../charges/ledger-client.ts";
 import { findCharge } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
+import { sleep } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { isId } from "../ids.ts";
@@ -60,6 +61,6 @@ async function lookUp<T>(find: () => Promise<T | undefined>): Promise<T | undefi
   for (let lookup = 1; ; lookup++) {
     const found = await find();
     if (found !== undefined || lookup === LOOKUPS_MAX) return found;
-    await new Promise((resolve) => setTimeout(resolve, LOOKUP_EVERY_MS));
+    await sleep(LOOKUP_EVERY_MS);
   }
 }

@@ -1,6 +1,6 @@
 // Deliveries in D1. A delivery is claimed by a conditional update that takes a lease; whatever follows is written under
 // that lease, so that of two workers on the same delivery only one posts and only one writes.
-import { and, asc, eq, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import { signingKeys } from "../auth/table.ts";
 import type { Database } from "../db/client.ts";
 import { events } from "../events/table.ts";
@@ -205,10 +205,7 @@ export function deliveryRepository(db: Database) {
             free(now),
             after === null
               ? undefined
-              : or(
-                  gt(deliveries.dueAt, after.dueAt),
-                  and(eq(deliveries.dueAt, after.dueAt), gt(deliveries.id, after.id)),
-                ),
+              : sql`(${deliveries.dueAt}, ${deliveries.id}) > (${after.dueAt}, ${after.id})`,
           ),
         )
         .orderBy(asc(deliveries.dueAt), asc(deliveries.id))

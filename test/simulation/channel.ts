@@ -80,6 +80,10 @@ export class SimulatedChannel {
   readonly #violation: (words: string) => void;
   readonly #notify: (verdict: Verdict, urgent: boolean) => void;
   calls = 0;
+  /** Submissions and turns of fate that are still to come. */
+  #coming = 0;
+  /** Notices nobody has taken yet. */
+  notices = 0;
 
   constructor(
     clock: VirtualClock,
@@ -114,6 +118,19 @@ export class SimulatedChannel {
     return sum;
   }
 
+  /** Nothing more will come from here unless somebody asks. */
+  isQuiet(): boolean {
+    return this.#coming === 0 && this.notices === 0;
+  }
+
+  #later(ms: number, work: () => void): void {
+    this.#coming += 1;
+    this.#clock.after(ms, () => {
+      this.#coming -= 1;
+      work();
+    });
+  }
+
   /** Somebody at the channel decides what is stuck, and every open refund ends. */
   heal(): void {
     this.faults = HEALTHY;
@@ -142,7 +159,7 @@ export class SimulatedChannel {
     let verdict = speak("unknown");
     const arrived = new Promise<void>((resolve) => {
       if (!arrives) return;
-      this.#clock.after(arrivesIn, () => {
+      this.#later(arrivesIn, () => {
         verdict = asked === "refund" ? this.#land(order, askedAt) : this.#look(order, askedAt);
         resolve();
       });
@@ -220,7 +237,7 @@ export class SimulatedChannel {
       case "pending_success":
       case "pending_failure":
         book.state = "processing";
-        this.#clock.after(dice.between(100, 120_000), () =>
+        this.#later(dice.between(100, 120_000), () =>
           this.#end(book, fate === "pending_success" ? "succeeded" : "declined"),
         );
     }
@@ -232,7 +249,7 @@ export class SimulatedChannel {
     book.state = state;
     this.#tell(book, false);
     if (!dice.chance(this.faults.lie)) return;
-    this.#clock.after(dice.between(1000, 300_000), () => {
+    this.#later(dice.between(1000, 300_000), () => {
       // A second chance may have ended it otherwise meanwhile.
       if (book.state !== state) return;
       if (state === "succeeded") {
@@ -264,7 +281,7 @@ export class SimulatedChannel {
     const copies = urgent ? 1 : dice.between(0, 2);
     for (let copy = 0; copy < copies; copy++) {
       const late = dice.chance(0.3) ? dice.between(1, 400_000) : dice.between(1, 500);
-      this.#clock.after(late, () => {
+      this.#later(late, () => {
         const askedAt = urgent || dice.chance(0.5) ? this.#clock.now() : happenedAt;
         this.#notify(truth(book, order, askedAt), urgent);
       });

@@ -5,7 +5,7 @@ import { type Refund, type Status, statusOf, TRANSITIONS } from "../../src/refun
 import type { Disk } from "./storage.ts";
 
 /** Work may be pushed back by as much: a call under way, the dead-man alarm, D1's backoff. */
-const ALARM_SLACK_MS = 61_000;
+const ASK_SLACK_MS = 61_000;
 const SYNC_SLACK_MS = 301_000;
 
 interface Seen {
@@ -22,6 +22,10 @@ export class Observer {
   readonly statuses = new Map<string, Status[]>();
   /** Amount and charge of every refund ever stored. */
   readonly born = new Map<string, { amount: number; charge: string; created: number }>();
+
+  /** Declines that were not believed at once, and charges that were frozen because money contradicted the books. */
+  doubts = 0;
+  conflicts = 0;
 
   constructor(violation: (words: string) => void) {
     this.#violation = violation;
@@ -56,19 +60,23 @@ export class Observer {
     this.#ledgers.delete(disk.name);
   }
 
-  /** When work is left: the latest moment at which something must happen; null at rest. */
-  workLeft(disk: Disk, seen = this.look(disk)): number | null {
-    let due = Number.POSITIVE_INFINITY;
+  /** When the next step with the channel and the next one with D1 are due; infinite where nothing is left to do. */
+  workLeft(disk: Disk, seen = this.look(disk)): { askAt: number; syncAt: number } {
+    let askAt = Number.POSITIVE_INFINITY;
+    let syncAt = Number.POSITIVE_INFINITY;
     if (seen.cover !== null && seen.cover.charge.version > seen.cover.synced) {
-      due = (seen.cover.syncDueAt ?? 0) + SYNC_SLACK_MS;
+      syncAt = seen.cover.syncDueAt ?? 0;
     }
     for (const refund of seen.refunds.values()) {
-      if (refund.dueAt !== null) {
-        due = Math.min(due, Math.max(refund.dueAt, refund.leaseUntil ?? 0) + ALARM_SLACK_MS);
-      }
-      if (refund.version > refund.synced) due = Math.min(due, (refund.syncDueAt ?? 0) + SYNC_SLACK_MS);
+      if (refund.dueAt !== null) askAt = Math.min(askAt, Math.max(refund.dueAt, refund.leaseUntil ?? 0));
+      if (refund.version > refund.synced) syncAt = Math.min(syncAt, refund.syncDueAt ?? 0);
     }
-    return Number.isFinite(due) ? due : null;
+    return { askAt, syncAt };
+  }
+
+  isAtRest(disk: Disk): boolean {
+    const { askAt, syncAt } = this.workLeft(disk);
+    return askAt === Number.POSITIVE_INFINITY && syncAt === Number.POSITIVE_INFINITY;
   }
 
   #changed(seen: Seen, refund: Refund): void {
@@ -90,6 +98,8 @@ export class Observer {
       this.#violation(`I15: ${refund.id} is ${refund.state} with time_succeed ${refund.timeSucceed}`);
     }
     if (before === undefined) return;
+    if (refund.provisional !== null && before.provisional === null) this.doubts += 1;
+    if (refund.attention === "conflict" && before.attention !== "conflict") this.conflicts += 1;
     if (refund.version < before.version) this.#violation(`I11: the version of ${refund.id} went back`);
     if (refund.synced > refund.version) this.#violation(`I11: D1 is said to be ahead for ${refund.id}`);
     if (refund.state === before.state) return;
@@ -112,11 +122,13 @@ export class Observer {
   /** An alarm that the platform lost, or that is being worked off, is excused. */
   #checkAlarm(disk: Disk, seen: Seen, now: number): void {
     if (disk.alarmRunning || disk.alarmLost) return;
-    const due = this.workLeft(disk, seen);
-    if (due === null) return;
+    const { askAt, syncAt } = this.workLeft(disk, seen);
+    const latest = Math.min(Math.max(askAt, now) + ASK_SLACK_MS, Math.max(syncAt, now) + SYNC_SLACK_MS);
+    if (latest === Number.POSITIVE_INFINITY) return;
     if (disk.alarmAt === null) this.#violation(`I8: ${disk.name} has work and no alarm`);
-    else if (disk.alarmAt > Math.max(due, now + ALARM_SLACK_MS)) {
-      this.#violation(`I8: ${disk.name} has work at ${due} and an alarm at ${disk.alarmAt}`);
+    else if (disk.alarmAt > latest) {
+      const work = `asks at ${askAt}, tells D1 at ${syncAt}`;
+      this.#violation(`I8: ${disk.name} ${work}, and its alarm is set to ${disk.alarmAt}`);
     }
   }
 }

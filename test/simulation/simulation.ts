@@ -25,6 +25,12 @@ export interface Outcome {
   /** Timers that fired: how much happened. */
   steps: number;
   refused: number;
+  /** Declines that were not believed at once, and refunds by which money contradicted the books. */
+  doubts: number;
+  conflicts: number;
+  /** Ledgers that lost all they had. */
+  lost: number;
+  alerts: Record<string, number>;
   trace: string[];
 }
 
@@ -47,23 +53,32 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   const stormEnds = clock.time + dice.between(4, 12) * MINUTE;
   raise(world, stormEnds);
   worker.sweepUntil(clock.time + 30 * DAY);
+  loseLedgers(world, charges, stormEnds);
   for (const charge of charges) for (let n = dice.between(1, 3); n > 0; n--) void clients.visit(charge);
   await clock.run(stormEnds);
 
-  // Healing: faults end, requests under way end, somebody looks at every charge once.
+  // Healing: faults end, requests under way end, the sweeper sweeps, and somebody looks at every charge once.
   heal(world);
   await clock.run(clock.time + 20 * MINUTE, () => clients.busy === 0 && worker.openCommands === 0);
-  await clock.run(clock.time + 2 * MINUTE);
-  for (const charge of charges) void worker.read(charge, { kind: "charge" }).catch(() => {});
+  // What D1 knows to be overdue is found without anybody looking.
+  await clock.run(clock.time + 30 * MINUTE);
+  const overdue = countOverdue(world);
+  if (overdue > 0) world.violation(`I8: nobody woke ${overdue} overdue charges`);
+  for (const charge of charges) {
+    const lost = world.disk(world.nameOf(charge)).isEmpty();
+    void (lost ? worker.describe(charge, "found again") : worker.read(charge, { kind: "charge" })).catch(
+      () => {},
+    );
+  }
   const atRest = () =>
     worker.openCommands === 0 &&
-    charges.every((charge) => world.observer.workLeft(world.disk(world.nameOf(charge))) === null);
+    world.channel.isQuiet() &&
+    charges.every((charge) => world.observer.isAtRest(world.disk(world.nameOf(charge))));
   await clock.run(clock.time + 4 * DAY, atRest);
   if (!atRest()) {
     for (const charge of charges) {
       const name = world.nameOf(charge);
-      if (world.observer.workLeft(world.disk(name)) !== null)
-        world.violation(`I7: ${name} never comes to rest`);
+      if (!world.observer.isAtRest(world.disk(name))) world.violation(`I7: ${name} never comes to rest`);
     }
   }
 
@@ -95,6 +110,10 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
     events: Number(world.d1.rows("SELECT count(*) AS n FROM events")[0]?.n),
     steps: world.clock.fired,
     refused: clients.refused,
+    doubts: world.observer.doubts,
+    conflicts: world.observer.conflicts,
+    lost: world.counts.lost,
+    alerts: Object.fromEntries(world.alerts),
     trace: world.trace.lines,
   };
 }
@@ -232,6 +251,25 @@ function raise(world: World, until: number): void {
       world.note("the clock jumps", jump);
     });
   }
+}
+
+/** Now and then a ledger loses all it had. Only one that D1 knows entirely: what nobody else has cannot come back. */
+function loseLedgers(world: World, charges: readonly Charge[], until: number): void {
+  const { dice, clock, observer } = world;
+  if (!dice.chance(0.4)) return;
+  for (let n = 3; n > 0; n--) {
+    const name = world.nameOf(dice.pick(charges));
+    clock.at(dice.between(clock.time, until), () => {
+      const disk = world.disk(name);
+      if (!disk.isEmpty() && observer.isAtRest(disk)) world.wipe(name);
+    });
+  }
+}
+
+/** Charges whose refunds, says D1, should have moved on long ago. */
+function countOverdue(world: World): number {
+  const late = world.clock.now() - 15 * MINUTE;
+  return world.d1.rows("SELECT DISTINCT charge FROM refunds WHERE due_at <= ?", late).length;
 }
 
 function heal(world: World): void {

@@ -81,7 +81,7 @@ export class World {
   faults: WorldFaults = CALM;
   readonly violations: string[] = [];
   readonly alerts = new Map<string, number>();
-  readonly counts = { crashes: 0, alarms: 0, calls: 0, notices: 0 };
+  readonly counts = { crashes: 0, alarms: 0, calls: 0, notices: 0, lost: 0 };
 
   constructor(seed: number, trace: Trace) {
     this.trace = trace;
@@ -138,6 +138,7 @@ export class World {
     const disk = this.disk(name);
     disk.wipe();
     this.observer.forget(disk);
+    this.counts.lost += 1;
     this.note("wiped", name);
   }
 
@@ -211,7 +212,6 @@ export class World {
       now: () => clock.now(),
       random: (count) => this.dice.bytes(count),
       sleep: (ms) => alive(() => clock.sleep(ms)),
-      timeout: (ms) => clock.timeout(ms),
       channel: () => channel,
       account: async (_charge, pinned) => {
         await alive(() => clock.sleep(this.dice.between(1, 20)));
@@ -302,18 +302,22 @@ export class World {
     if (name === undefined) return;
     const refund = `re_${verdict.number}`;
     this.counts.notices += 1;
+    this.channel.notices += 1;
     this.note("notice", verdict.number, verdict.kind);
     try {
       const answer = await this.call(name, (ledger) =>
         ledger.apply({ ...CALL, refund, verdict, source: "notice" }),
       );
-      if ("ok" in answer) return;
-      this.violation(`a notice about ${refund} found ${JSON.stringify(answer)}`);
+      // Its ledger was lost: the channel will have to come again.
+      if ("unhydrated" in answer) throw new Gone("unhydrated");
+      if (!("ok" in answer)) this.violation(`a notice about ${refund} found ${JSON.stringify(answer)}`);
     } catch {
       // Channels repeat what was not taken.
       if (urgent || this.dice.chance(0.5)) {
-        this.clock.after(this.dice.between(1000, 60_000), () => void this.#deliverNotice(verdict, urgent));
+        await this.clock.sleep(this.dice.between(1000, 60_000));
+        void this.#deliverNotice(verdict, urgent);
       }
     }
+    this.channel.notices -= 1;
   }
 }

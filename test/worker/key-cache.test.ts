@@ -252,8 +252,8 @@ describe("the principal", () => {
       wx: { id: "ca_a", revision: 2, credentials: "sealed again" },
       alipay: { id: "ca_c", revision: 1, credentials: "sealed" },
     });
-    // A charge's channel is a caller's word.
-    expect(accounts.constructor).toBeUndefined();
+    // It travels to the ledger, and RPC takes no objects without a prototype.
+    expect(Object.getPrototypeOf(accounts)).toBe(Object.prototype);
   });
 
   test("has the newest signing key of its app and mode, and the ledgers of the database", async () => {

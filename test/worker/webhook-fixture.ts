@@ -117,6 +117,13 @@ export async function newDelivery(
   return { id, event, message: { delivery: id, app, livemode } satisfies DeliveryMessage };
 }
 
+/** A tenant, an endpoint and one delivery that is due. */
+export async function newDue(endpoint: Parameters<typeof newEndpoint>[1] = {}, tenant?: Tenant) {
+  const owner = tenant ?? (await newTenant());
+  const receiver = await newEndpoint(owner, endpoint);
+  return { tenant: owner, receiver, delivery: await newDelivery(owner, receiver) };
+}
+
 export async function readDelivery(id: string) {
   const [row] = await database(env, "", false).select().from(deliveries).where(eq(deliveries.id, id));
   return row;

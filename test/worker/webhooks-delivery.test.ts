@@ -1,23 +1,19 @@
-import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { fromBase64 } from "../../src/base64.ts";
 import { consumeDeliveries } from "../../src/webhooks/queue-consumer.ts";
 import {
-  downDatabase,
   messageBatch,
   NOW,
   newDelivery,
-  newEndpoint,
+  newDue,
   newTenant,
   readAttempts,
   readDelivery,
   readEndpoint,
   SECONDS,
-  type Tenant,
   World,
   watchFates,
-  withoutBatches,
 } from "./webhook-fixture.ts";
 
 const OK = new Response("thanks");
@@ -26,15 +22,7 @@ const MINUTE = 60_000;
 
 afterEach(() => {
   vi.restoreAllMocks();
-  vi.useRealTimers();
 });
-
-/** A tenant, an endpoint and one delivery that is due. */
-async function due(endpoint: Parameters<typeof newEndpoint>[1] = {}, tenant?: Tenant) {
-  const owner = tenant ?? (await newTenant());
-  const receiver = await newEndpoint(owner, endpoint);
-  return { tenant: owner, receiver, delivery: await newDelivery(owner, receiver) };
-}
 
 async function verifyRsa(publicKey: string, signature: string, body: string): Promise<boolean> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
@@ -49,7 +37,7 @@ describe("a delivery that arrives", () => {
     // The verifier looks at the clock, so this test tells the time.
     const world = new World(OK);
     world.now = Date.now();
-    const { tenant, receiver, delivery } = await due();
+    const { tenant, receiver, delivery } = await newDue();
     expect(await world.consume([delivery.message])).toEqual(["ack"]);
 
     expect(world.requests).toHaveLength(1);
@@ -84,7 +72,7 @@ describe("a delivery that arrives", () => {
   });
 
   test("is posted once, however often and however close together its message comes", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const world = new World(OK);
     const twins = Array.from({ length: 10 }, () => world.consume([delivery.message, delivery.message]));
     expect((await Promise.all(twins)).flat()).toEqual(Array(20).fill("ack"));
@@ -94,14 +82,14 @@ describe("a delivery that arrives", () => {
   });
 
   test("is receipted by any 2xx, of whose body the first 1024 bytes are kept", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     await new World(new Response("x".repeat(5000), { status: 202 })).consume([delivery.message]);
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered" });
     expect((await readAttempts(delivery.id))[0]?.answer).toBe("x".repeat(1024));
   });
 
   test("stays delivered when the body of the receipt breaks off", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const broken = () =>
       new Response(
         new ReadableStream({
@@ -115,7 +103,7 @@ describe("a delivery that arrives", () => {
   });
 
   test("is signed by every live secret and by no expired one", async () => {
-    const { delivery, receiver } = await due({ secretExpiries: [null, Date.now() + 3_600_000, NOW - 1] });
+    const { delivery, receiver } = await newDue({ secretExpiries: [null, Date.now() + 3_600_000, NOW - 1] });
     const world = new World(OK);
     world.now = Date.now();
     await world.consume([delivery.message]);
@@ -130,7 +118,7 @@ describe("a delivery that arrives", () => {
 
 describe("an endpoint that is down", () => {
   test("gets the event when it is back: two failures, then one receipt", async () => {
-    const { delivery, receiver } = await due();
+    const { delivery, receiver } = await newDue();
     const world = new World(DOWN, new TypeError("Network connection lost."), OK);
 
     await world.consume([delivery.message]);
@@ -167,7 +155,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is not asked again before its time", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const world = new World(DOWN);
     await world.consume([delivery.message]);
     world.now = NOW + 3999;
@@ -180,7 +168,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is left to the cron when the next try is more than ten minutes off", async () => {
-    const { tenant, receiver } = await due();
+    const { tenant, receiver } = await newDue();
     const delivery = await newDelivery(tenant, receiver, { attempts: 2 });
     const world = new World(DOWN);
     await world.consume([delivery.message]);
@@ -189,7 +177,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is given up when the schedule has run out", async () => {
-    const { tenant, receiver } = await due();
+    const { tenant, receiver } = await newDue();
     const delivery = await newDelivery(tenant, receiver, { attempts: 9 });
     const world = new World(DOWN);
     await world.consume([delivery.message]);
@@ -199,7 +187,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is left alone for a minute after a time-out", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const world = new World(new DOMException("The operation timed out", "TimeoutError"));
     await world.consume([delivery.message]);
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", dueAt: NOW + MINUTE });
@@ -207,7 +195,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is given the time it asks for", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const busy = new Response(null, { status: 503, headers: { "Retry-After": "90" } });
     const world = new World(busy);
     await world.consume([delivery.message]);
@@ -216,7 +204,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("is not followed to where it redirects", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const world = new World(
       new Response(null, { status: 302, headers: { Location: "https://10.0.0.1/latest/meta-data" } }),
     );
@@ -227,7 +215,7 @@ describe("an endpoint that is down", () => {
   });
 
   test("delays nobody: an answer after more than three seconds moves the endpoint to the slow lane and back", async () => {
-    const { tenant, receiver, delivery } = await due();
+    const { tenant, receiver, delivery } = await newDue();
     const world = new World();
     const answerAfter = (ms: number) => () => {
       world.now += ms;
@@ -244,8 +232,8 @@ describe("an endpoint that is down", () => {
   });
 
   test("does not stop the deliveries beside it in the batch", async () => {
-    const broken = await due();
-    const fine = await due();
+    const broken = await newDue();
+    const fine = await newDue();
     const world = new World((): Response => new Response(null, { status: 204 }));
     const fetch = world.ports.fetch;
     let first = true;
@@ -266,7 +254,7 @@ describe("an endpoint that is down", () => {
 
 describe("an endpoint that is no more", () => {
   test("410 disables it at once, and what was under way to it is skipped", async () => {
-    const { tenant, receiver, delivery } = await due();
+    const { tenant, receiver, delivery } = await newDue();
     const other = await newDelivery(tenant, receiver);
     const world = new World(new Response(null, { status: 410 }));
     await world.consume([delivery.message]);
@@ -285,7 +273,7 @@ describe("an endpoint that is no more", () => {
     ["deleted", { deletedAt: SECONDS }],
     ["disabled", { status: "disabled" }],
   ] as const)("a %s endpoint is not called: its delivery is skipped", async (_state, change) => {
-    const { delivery } = await due(change);
+    const { delivery } = await newDue(change);
     const world = new World(OK);
     expect(await world.consume([delivery.message])).toEqual(["ack"]);
     expect(world.requests).toEqual([]);
@@ -293,7 +281,7 @@ describe("an endpoint that is no more", () => {
   });
 
   test("an address that may no longer be called is not called", async () => {
-    const { delivery, receiver } = await due({ url: "https://169.254.169.254/latest" });
+    const { delivery, receiver } = await newDue({ url: "https://169.254.169.254/latest" });
     const world = new World(OK);
     await world.consume([delivery.message]);
     expect(world.requests).toEqual([]);
@@ -304,8 +292,8 @@ describe("an endpoint that is no more", () => {
 
   test("a loopback address is called in test mode on a developer's machine, and in live mode nowhere", async () => {
     const url = "http://127.0.0.1:9999/hooks";
-    const local = await due({ url });
-    const live = await due({ url }, await newTenant({ livemode: true }));
+    const local = await newDue({ url });
+    const live = await newDue({ url }, await newTenant({ livemode: true }));
     const world = new World(OK);
     await world.consume([live.delivery.message]);
     expect(world.requests).toEqual([]);
@@ -317,7 +305,7 @@ describe("an endpoint that is no more", () => {
   });
 
   test("our own hosts are not called", async () => {
-    const { delivery } = await due();
+    const { delivery } = await newDue();
     const world = new World(OK);
     const ownHosts = { OWN_HOSTS: "refunds.example.com, shop.example.com" } as Partial<typeof world.env>;
     await world.consume([delivery.message], ownHosts);
@@ -325,126 +313,8 @@ describe("an endpoint that is no more", () => {
   });
 });
 
-describe("when our own side fails", () => {
-  test("D1 down before the attempt: nothing is posted and the message comes again", async () => {
-    const { delivery } = await due();
-    const world = new World(OK);
-    const log = vi.spyOn(console, "error").mockImplementation(() => {});
-    expect(await world.consume([delivery.message], { DB: downDatabase() })).toEqual(["retry"]);
-    expect(world.requests).toEqual([]);
-    expect(JSON.stringify(log.mock.calls)).not.toContain("storage is down");
-    expect(await world.consume([delivery.message])).toEqual(["ack"]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered" });
-  });
-
-  test("D1 down after the post: repeated when the lease is over, not before, and counted", async () => {
-    const { delivery } = await due();
-    const world = new World(OK);
-    vi.spyOn(console, "error").mockImplementation(() => {});
-    expect(await world.consume([delivery.message], { DB: withoutBatches(env.DB) })).toEqual(["retry"]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", attempts: 1, dueAt: NOW });
-
-    world.now = NOW + 59_999;
-    expect(await world.consume([delivery.message])).toEqual(["ack"]);
-    expect(world.requests).toHaveLength(1);
-
-    world.now = NOW + 60_000;
-    await world.consume([delivery.message]);
-    expect(world.requests).toHaveLength(2);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered", attempts: 2 });
-    expect(await readAttempts(delivery.id)).toMatchObject([{ number: 2, httpStatus: 200 }]);
-  });
-
-  test("an attempt that can never be written down is not repeated for ever", async () => {
-    const { delivery } = await due();
-    const world = new World(OK);
-    vi.spyOn(console, "error").mockImplementation(() => {});
-    for (let i = 0; i < 15; i++) {
-      await world.consume([delivery.message], { DB: withoutBatches(env.DB) });
-      world.now += 60_000;
-    }
-    expect(world.requests).toHaveLength(10);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "exhausted", attempts: 10 });
-  });
-
-  test("an attempt whose lease was lost writes nothing", async () => {
-    const { delivery, receiver } = await due();
-    const late = new World(async () => {
-      // While this post hangs, its lease runs out and another worker delivers.
-      const other = new World(OK);
-      other.now = NOW + 60_000;
-      await other.consume([delivery.message]);
-      return DOWN.clone();
-    });
-    await late.consume([delivery.message]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered", attempts: 2 });
-    expect(await readAttempts(delivery.id)).toMatchObject([{ number: 2, httpStatus: 200 }]);
-    expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "fast", firstFailureAt: null });
-  });
-
-  test("a queue that hangs is not waited for: the next try is in D1", async () => {
-    const { delivery } = await due();
-    const world = new World(DOWN);
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const hanging = { sendBatch: () => new Promise(() => {}) } as unknown as Queue;
-    const consumed = world.consume([delivery.message], { DELIVERIES_SLOW: hanging });
-    let fates: string[] = [];
-    consumed.then((result) => {
-      fates = result;
-    });
-    while (fates.length === 0) await vi.advanceTimersByTimeAsync(100);
-    expect(fates).toEqual(["ack"]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", dueAt: NOW + 5000 });
-  });
-
-  test("a queue that refuses changes nothing either", async () => {
-    const { delivery } = await due();
-    const refusing = {
-      sendBatch: () => Promise.reject(new Error("Queue is overloaded")),
-    } as unknown as Queue;
-    vi.spyOn(console, "warn").mockImplementation(() => {});
-    expect(await new World(DOWN).consume([delivery.message], { DELIVERIES_SLOW: refusing })).toEqual(["ack"]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", dueAt: NOW + 5000 });
-  });
-
-  test("a secret that cannot be opened stops the attempt, and the endpoint is not blamed", async () => {
-    const { delivery, receiver } = await due({
-      secrets: [{ sealed: "v1.lost.AAAAAAAAAAAAAAAA.AAAA", createdAt: NOW, expiresAt: null }],
-    });
-    const log = vi.spyOn(console, "error").mockImplementation(() => {});
-    const world = new World(OK);
-    expect(await world.consume([delivery.message])).toEqual(["ack"]);
-    expect(world.requests).toEqual([]);
-    expect(await readAttempts(delivery.id)).toMatchObject([{ failure: "not_signed" }]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", dueAt: NOW + 5000 });
-    expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "fast", firstFailureAt: null });
-    expect(JSON.stringify(log.mock.calls)).toContain('unknown key \\\\\\"lost\\\\\\"');
-  });
-
-  test("a message that names another app or mode finds nothing", async () => {
-    const { delivery } = await due();
-    const stranger = await newTenant();
-    const world = new World(OK);
-    const fates = await world.consume([
-      { ...delivery.message, app: stranger.app },
-      { ...delivery.message, livemode: true },
-    ]);
-    expect(fates).toEqual(["ack", "ack"]);
-    expect(world.requests).toEqual([]);
-    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", attempts: 0 });
-  });
-
-  test.each([[null], ["text"], [{}], [{ delivery: 1, app: "app_1", livemode: false }]])(
-    "a message that is none is let go: %j",
-    async (body) => {
-      vi.spyOn(console, "error").mockImplementation(() => {});
-      expect(await new World().consume([body])).toEqual(["ack"]);
-    },
-  );
-});
-
 test("left to itself the consumer asks the real network", async () => {
-  const { delivery } = await due({}, await newTenant());
+  const { delivery } = await newDue();
   // Whatever goes out in tests is answered with 599 by the runtime around the Worker.
   const batch = messageBatch("webhook-deliveries", [{ ...delivery.message }]);
   const fates = watchFates(batch);
