@@ -9,6 +9,7 @@ import { PROJECT } from "./wrangler.ts";
 
 const CRON_MS = 60_000;
 const IMPATIENT_MS = 500;
+const PARENT_MS = 500;
 
 /** Why it cannot start, for the person at the terminal. */
 class StartError extends Error {}
@@ -77,6 +78,11 @@ function stopOnSignals(server: DevServer): Promise<number> {
         askedAt ??= Date.now();
         done(0);
       });
+    }
+    // Nothing signals this process when npm itself is killed; it ends with npm all the same.
+    if (process.env.npm_lifecycle_event !== undefined) {
+      const npm = process.ppid;
+      setInterval(() => process.ppid !== npm && done(0), PARENT_MS).unref();
     }
   });
 }

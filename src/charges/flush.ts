@@ -1,6 +1,6 @@
 // One atomic batch that brings D1 up to date with a ledger: refunds and the charge guarded by version, events and a
 // delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back.
-import { and, eq, sql } from "drizzle-orm";
+import { and, count, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
 import { type Event, PINGPP_EVENT_TYPES } from "../events/event.ts";
@@ -27,7 +27,7 @@ export async function flushToD1(
 ): Promise<{ receipt: FlushReceipt; deliveries: WrittenDelivery[] }> {
   const { charge } = batch;
   const held = db
-    .select({ version: charges.version, highestSeq: charges.highestSeq })
+    .select({ version: charges.version })
     .from(charges)
     .where(
       and(eq(charges.app, charge.app), eq(charges.livemode, charge.livemode), eq(charges.id, charge.id)),
@@ -37,13 +37,21 @@ export async function flushToD1(
   for (const event of batch.events) {
     writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));
   }
-  const results = await db.batch([held, ...writes]);
-  // The row is read before it is written: afterwards it could no longer tell that it had been ahead.
-  const [before] = results[0] as { version: number; highestSeq: number }[];
-  const written = results.slice(2 + batch.refunds.length).flat() as unknown[];
+  const made = db
+    .select({ count: count() })
+    .from(refunds)
+    .where(
+      and(eq(refunds.app, charge.app), eq(refunds.livemode, charge.livemode), eq(refunds.charge, charge.id)),
+    );
+  // The version is read before it is written, when it can still tell that it was ahead; the refunds are counted after,
+  // when any that the ledger does not know is one too many.
+  const results = await db.batch([held, ...writes, made]);
+  const [before] = results[0] as { version: number }[];
+  const [after] = results.at(-1) as { count: number }[];
+  const written = results.slice(2 + batch.refunds.length, -1).flat() as unknown[];
   const { app, livemode } = charge;
   return {
-    receipt: before ?? { version: 0, highestSeq: 0 },
+    receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0 },
     deliveries: written.filter(isPending).map(({ id, lane }) => ({ id, lane, app, livemode })),
   };
 }

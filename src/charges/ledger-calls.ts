@@ -130,6 +130,7 @@ export interface ReadCall extends Call {
 /** `missing` names what the ledger does not have: the refund itself, or the cursor of a page. */
 export type ReadAnswer =
   | { ok: string }
+  | { refusal: Refusal }
   | { missing: "refund" | "starting_after" | "ending_before" }
   | Unhydrated;
 

@@ -35,11 +35,12 @@ export interface FlushBatch {
   now: number;
 }
 
-/** What D1 answered: the deliveries written are woken by the flush itself. */
+/** What D1 holds of the charge: more than the ledger knows of means that the ledger was rolled back. */
 export interface FlushReceipt {
-  /** The versions D1 holds now: ahead of the ledger's own means that the ledger was rolled back. */
+  /** The charge's version before this batch. */
   version: number;
-  highestSeq: number;
+  /** How many refunds of the charge D1 has after it. */
+  refunds: number;
 }
 
 export interface LedgerPorts {

@@ -87,12 +87,15 @@ export class Ledger implements LedgerSurface {
     if ("refusal" in reserved || "unhydrated" in reserved) return reserved;
     // The refund exists from here on: nothing below may turn into an error.
     const { refund, replayed } = reserved;
-    await this.#firstVerdict(refund, call.command.waitMs);
-    if (replayed === false) {
-      this.#requests.delete(refund);
-      this.#answeredAt.set(refund, this.#ports.now());
+    try {
+      await this.#firstVerdict(refund, call.command.waitMs);
+      return { ok: { refund: this.#render(refund), replayed } };
+    } finally {
+      if (replayed === false) {
+        this.#requests.delete(refund);
+        this.#answeredAt.set(refund, this.#ports.now());
+      }
     }
-    return { ok: { refund: this.#render(refund), replayed } };
   }
 
   /** Hydrates the charge and records what a repeat or an update brings. */
@@ -117,6 +120,8 @@ export class Ledger implements LedgerSurface {
 
   /** One refund, a page of them, or the charge, as clients see them. */
   async read(call: ReadCall): Promise<ReadAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
     const book = this.#enter();
     if (book === null) return UNHYDRATED;
     return renderView(book.charge, book.refunds, call.target);

@@ -25,6 +25,8 @@ export interface Books {
 interface Batch {
   flush: FlushBatch;
   outbox: number[];
+  /** How many refunds the ledger knows of. */
+  known: number;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -64,9 +66,7 @@ export class Projector {
         const receipt = await this.#inTime(this.#ports.flush(batch.flush));
         this.#failures = 0;
         this.#markSynced(batch);
-        if (receipt.version > batch.flush.version || receipt.highestSeq > batch.flush.highestSeq) {
-          await this.#catchUp();
-        }
+        if (receipt.version > batch.flush.version || receipt.refunds > batch.known) await this.#catchUp();
       }
     } catch (error) {
       this.#failed(error);
@@ -104,7 +104,12 @@ export class Projector {
       events: outbox.map(({ event }) => event),
       now: this.#ports.now(),
     };
-    return { flush, outbox: outbox.map(({ id }) => id), complete: outbox.length < EVENTS_MAX };
+    return {
+      flush,
+      outbox: outbox.map(({ id }) => id),
+      known: book.refunds.length,
+      complete: outbox.length < EVENTS_MAX,
+    };
   }
 
   /** D1 has the batch: what changed meanwhile stays to be told. */

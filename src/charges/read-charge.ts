@@ -5,17 +5,17 @@ import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { isChargeId } from "./charge.ts";
-import { CALL, type ReadAnswer, type ReadTarget, type Unhydrated } from "./ledger-calls.ts";
+import { CALL, type ReadTarget } from "./ledger-calls.ts";
 import { askLedger } from "./ledger-client.ts";
 import { findHydration } from "./repository.ts";
-import { renderView } from "./view.ts";
+import { renderView, type View } from "./view.ts";
 
 export async function readCharge(
   env: Env,
   principal: Principal,
   charge: string,
   target: ReadTarget,
-): Promise<Exclude<ReadAnswer, Unhydrated>> {
+): Promise<View> {
   const unknown = new ProblemError({ code: "not_found", object: "charge", id: charge });
   // A guess is refused before it costs anything.
   if (!isChargeId(charge)) throw unknown;
@@ -23,6 +23,7 @@ export async function readCharge(
   const answer = await askLedger(env, { app, livemode, charge }, settings.location_hint, (ledger) =>
     ledger.read({ ...CALL, target }),
   );
+  if ("refusal" in answer) throw new ProblemError(answer.refusal);
   if (!("unhydrated" in answer)) return answer;
   const known = await findHydration(database(env, app, livemode), app, livemode, charge);
   if (known === null) throw unknown;

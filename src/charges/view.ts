@@ -8,12 +8,11 @@ import type { Charge } from "./charge.ts";
 import type { ReadAnswer, ReadTarget, Unhydrated } from "./ledger-calls.ts";
 import { chargeObject, refundListUrl } from "./schema.ts";
 
+/** What was asked for, rendered; or what the charge does not have. */
+export type View = Exclude<ReadAnswer, Unhydrated | { refusal: unknown }>;
+
 /** `refunds` in the order of creation. */
-export function renderView(
-  charge: Charge,
-  refunds: readonly Refund[],
-  target: ReadTarget,
-): Exclude<ReadAnswer, Unhydrated> {
+export function renderView(charge: Charge, refunds: readonly Refund[], target: ReadTarget): View {
   if (target.kind === "charge") return { ok: JSON.stringify(chargeObject(charge, refunds)) };
   if (target.kind === "refund") {
     const refund = refunds.find(({ id }) => id === target.refund);

@@ -6,7 +6,9 @@ export const WAIT_MAX_SECONDS = 25;
 /** `respond-async` → 0, `wait=N` → N seconds in ms (at most 25 s); the default for anything else, as the RFC asks. */
 export function waitMsOf(prefer: string | undefined): number {
   if (prefer === undefined) return WAIT_DEFAULT_MS;
-  for (const preference of prefer.split(",").map((part) => part.trim().toLowerCase())) {
+  for (const part of prefer.split(",")) {
+    // A preference may carry parameters; none is known for these two.
+    const preference = part.split(";", 1)[0]?.trim().toLowerCase() ?? "";
     if (preference === "respond-async") return 0;
     const wait = /^wait\s*=\s*"?(\d{1,6})"?$/.exec(preference)?.[1];
     if (wait !== undefined) return Math.min(Number(wait), WAIT_MAX_SECONDS) * 1000;

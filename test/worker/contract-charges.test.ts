@@ -1,0 +1,544 @@
+// Recording charges, changing them and reading them one by one: contract.md §1 and §4 over HTTP.
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import type { ChargeObject } from "../../src/charges/schema.ts";
+import { mintId, randomToken } from "../../src/ids.ts";
+import { ledgersInUse } from "../books.ts";
+import { type ErrorObject, eventually, random, TestApp } from "../harness.ts";
+
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+const KEYS =
+  "id object created livemode paid refunded reversed app channel order_no client_ip amount amount_settle currency subject body extra time_paid time_expire time_settle transaction_no refunds amount_refunded failure_code failure_msg metadata credential description amount_refundable amount_pending_refund".split(
+    " ",
+  );
+
+const seconds = () => Math.floor(Date.now() / 1000);
+/** The least that a charge is recorded from. */
+const facts = (change: Record<string, unknown> = {}) => ({
+  order_no: randomToken(random),
+  channel: "wx",
+  amount: 10_000,
+  ...change,
+});
+const record = (app: TestApp, body: unknown, live = false) =>
+  app.post<ChargeObject>("/v1/charges", body, { live });
+const recordRefused = (app: TestApp, body: unknown, live = false) =>
+  app.post<ErrorObject>("/v1/charges", body, { live });
+
+/** How many charges the app has in D1, both modes together. */
+async function chargesOf(app: TestApp): Promise<number> {
+  const query = env.DB.prepare("SELECT count(*) AS count FROM charges WHERE app = ?").bind(app.id);
+  return (await query.first<number>("count")) ?? 0;
+}
+
+describe("recording a charge", () => {
+  it("answers with the charge, its keys in the order of the contract, and with defaults", async () => {
+    const app = await TestApp.create();
+    const body = facts();
+    const before = seconds();
+    const answer = await record(app, body);
+    expect(answer.status).toBe(200);
+    expect(Object.keys(answer.body)).toEqual(KEYS);
+    const { id, created } = answer.body;
+    expect(id).toMatch(/^ch_[0-9A-Za-z]{24}$/);
+    expect(created).toBeGreaterThanOrEqual(before);
+    expect(created).toBeLessThanOrEqual(seconds());
+    expect(answer.body).toEqual({
+      id,
+      object: "charge",
+      created,
+      livemode: false,
+      paid: true,
+      refunded: false,
+      reversed: false,
+      app: app.id,
+      channel: "wx",
+      order_no: body.order_no,
+      client_ip: null,
+      amount: 10_000,
+      amount_settle: 0,
+      currency: "cny",
+      subject: "",
+      body: "",
+      extra: {},
+      time_paid: created,
+      time_expire: null,
+      time_settle: null,
+      transaction_no: null,
+      refunds: { object: "list", url: `/v1/charges/${id}/refunds`, has_more: false, data: [] },
+      amount_refunded: 0,
+      failure_code: null,
+      failure_msg: null,
+      metadata: {},
+      credential: {},
+      description: null,
+      amount_refundable: 10_000,
+      amount_pending_refund: 0,
+    });
+    expect((await app.get<ChargeObject>(`/v1/charges/${id}`)).text).toBe(answer.text);
+  });
+
+  it("keeps every field it is given", async () => {
+    const app = await TestApp.create();
+    const given = {
+      id: mintId("charge", random),
+      order_no: "O_2016-1",
+      channel: "alipay_wap",
+      amount: 500,
+      client_ip: "192.0.2.1",
+      currency: "jpy",
+      subject: "茶",
+      body: "两罐",
+      extra: { success_url: "https://shop.example/ok", nested: { a: [1] } },
+      time_expire: 1_800_000_000,
+      time_settle: 1_700_000_200,
+      metadata: { color: "red" },
+      description: "第一单",
+      amount_settle: 497,
+      created: 1_700_000_000,
+      paid: true,
+      time_paid: 1_700_000_100,
+      transaction_no: "2016042221001004",
+      amount_refunded: 100,
+    };
+    const { status, body } = await record(app, { ...given, app: { id: app.id } });
+    expect({ status, body }).toMatchObject({ status: 200, body: { ...given, app: app.id } });
+    expect(body.amount_refundable).toBe(400);
+    expect(await app.retrieveCharge(body)).toEqual(body);
+  });
+
+  it("takes a form with app[id] and numbers as text", async () => {
+    const app = await TestApp.create();
+    const form = `order_no=F1&app[id]=${app.id}&channel=wx_pub&amount=100&paid=true&time_paid=1700000000&metadata[a]=1&currency=CNY`;
+    const { status, body } = await app.post<ChargeObject>("/v1/charges", form, { headers: FORM });
+    expect({ status, body }).toMatchObject({
+      status: 200,
+      body: { order_no: "F1", amount: 100, time_paid: 1_700_000_000, metadata: { a: "1" }, currency: "cny" },
+    });
+  });
+
+  it.each([
+    ["as a hash", (id: string) => ({ id })],
+    ["as text", (id: string) => id],
+    ["not at all", () => undefined],
+    ["as null", () => null],
+  ])("takes the app %s", async (_, appOf) => {
+    const app = await TestApp.create();
+    expect((await record(app, facts({ app: appOf(app.id) }))).body.app).toBe(app.id);
+  });
+
+  it("refuses another app", async () => {
+    const app = await TestApp.create();
+    const other = await TestApp.create();
+    for (const named of [other.id, { id: other.id }]) {
+      const { status, body } = await recordRefused(app, facts({ app: named }));
+      expect({ status, param: body.error.param }).toEqual({ status: 400, param: "app" });
+    }
+    expect((await chargesOf(app)) + (await chargesOf(other))).toBe(0);
+  });
+
+  it("takes a whole Ping++ charge object, with what it does not know ignored", async () => {
+    const app = await TestApp.create();
+    const id = mintId("charge", random);
+    const charge = {
+      id,
+      object: "charge",
+      created: 1_700_000_000,
+      livemode: false,
+      paid: true,
+      refunded: false,
+      reversed: false,
+      app: app.id,
+      channel: "upacp",
+      order_no: "123456789",
+      client_ip: "127.0.0.1",
+      amount: 100,
+      amount_settle: 0,
+      currency: "cny",
+      subject: "Your Subject",
+      body: "Your Body",
+      extra: {},
+      time_paid: 1_700_000_060,
+      time_expire: 1_700_003_600,
+      time_settle: null,
+      transaction_no: "1224524301201505066067849274",
+      refunds: { object: "list", url: `/v1/charges/${id}/refunds`, has_more: false, data: [] },
+      amount_refunded: 0,
+      failure_code: null,
+      failure_msg: null,
+      metadata: {},
+      credential: {},
+      description: null,
+    };
+    const { status, body } = await record(app, charge);
+    expect({ status, body }).toMatchObject({ status: 200, body: charge });
+    // What this service shows can be recorded again, too.
+    expect((await record(app, body)).body).toEqual(body);
+    expect(await chargesOf(app)).toBe(1);
+  });
+
+  it.each([
+    ["order_no", undefined],
+    ["order_no", ""],
+    ["order_no", "x".repeat(65)],
+    ["order_no", 17],
+    ["channel", undefined],
+    ["channel", ""],
+    ["channel", "WX"],
+    ["amount", undefined],
+    ["amount", 0],
+    ["amount", -1],
+    ["amount", 1.5],
+    ["amount", "100"],
+    ["amount", true],
+    ["amount", null],
+    ["amount", 2_147_483_648],
+    ["currency", "yuan"],
+    ["currency", "c1y"],
+    ["currency", 1],
+    ["subject", "茶".repeat(33)],
+    ["body", "茶".repeat(129)],
+    ["description", "😀".repeat(256)],
+    ["extra", { a: "x".repeat(4096) }],
+    ["extra", "a"],
+    ["metadata", { a: { b: 1 } }],
+    ["time_paid", "2016-01-01"],
+    ["time_paid", -1],
+    ["time_expire", 1.5],
+    ["created", "now"],
+    ["paid", "true"],
+    ["paid", 1],
+    ["transaction_no", "a b"],
+    ["transaction_no", 17],
+    ["amount_refunded", -1],
+    ["amount_refunded", 10_001],
+    ["amount_settle", "1"],
+    ["id", "ch_short"],
+    ["id", "re_000000000000000000000000"],
+    ["id", "ch_00000000000000000000000!"],
+    ["app", 17],
+  ])("refuses the %s %o and stores nothing (E32)", async (param, value) => {
+    const app = await TestApp.create();
+    const used = (await ledgersInUse()).length;
+    const { status, body } = await recordRefused(app, facts({ [param]: value }));
+    expect({ status, param: body.error.param }).toEqual({ status: 400, param });
+    expect(await chargesOf(app)).toBe(0);
+    expect((await ledgersInUse()).length).toBe(used);
+  });
+
+  it.each([
+    ["order_no", "x".repeat(64)],
+    ["order_no", "单".repeat(64)],
+    ["subject", "😀".repeat(32)],
+    ["body", "😀".repeat(128)],
+    ["description", "😀".repeat(255)],
+    ["amount", 1],
+    ["amount", 2_147_483_647],
+  ])("takes the longest or largest %s", async (field, value) => {
+    const app = await TestApp.create();
+    const { status, body } = await record(app, facts({ [field]: value }));
+    expect({ status, [field]: body[field as keyof ChargeObject] }).toEqual({ status: 200, [field]: value });
+  });
+
+  it("takes larger amounts for apps that have set so", async () => {
+    const app = await TestApp.create({ settings: { charge_amount_max: 3_000_000_000 } });
+    expect((await record(app, facts({ amount: 3_000_000_000 }))).body.amount).toBe(3_000_000_000);
+    const { body } = await recordRefused(app, facts({ amount: 3_000_000_001 }));
+    expect(body.error.param).toBe("amount");
+  });
+
+  it.each([null, []])("takes %o for an empty hash", async (empty) => {
+    const app = await TestApp.create();
+    expect((await record(app, facts({ metadata: empty, extra: empty }))).body).toMatchObject({
+      metadata: {},
+      extra: {},
+    });
+  });
+});
+
+describe("in live mode", () => {
+  it("a body without paid, transaction_no and id is a checkout call that reached the wrong service", async () => {
+    const app = await TestApp.create();
+    const { status, body } = await recordRefused(app, facts(), true);
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ type: "invalid_request_error" });
+    expect(body.error.message).toContain("只记录已收取的付款");
+    expect(await chargesOf(app)).toBe(0);
+  });
+
+  it.each([
+    ["paid", { paid: true }, true],
+    ["paid, false", { paid: false }, false],
+    ["transaction_no", { transaction_no: "T1" }, true],
+    ["id and paid", { id: "ch_000000000000000000000001", paid: true }, true],
+  ])("a body with %s is recorded", async (_, change, paid) => {
+    const app = await TestApp.create();
+    const { status, body } = await record(app, facts(change), true);
+    expect({ status, body }).toMatchObject({ status: 200, body: { livemode: true, paid } });
+  });
+
+  it("a body with an id alone is recorded, unpaid", async () => {
+    const app = await TestApp.create();
+    const { body } = await record(app, facts({ id: mintId("charge", random) }), true);
+    expect(body).toMatchObject({ paid: false, time_paid: null });
+  });
+});
+
+describe("recording again", () => {
+  it("is harmless: the same charge, whatever else the repeat says", async () => {
+    const app = await TestApp.create();
+    const body = facts();
+    const first = await record(app, body);
+    const again = await record(app, { ...body, subject: "Other", metadata: { a: "b" }, created: 1 });
+    expect(again.text).toBe(first.text);
+    expect(await chargesOf(app)).toBe(1);
+  });
+
+  it("ten times at once is one charge", async () => {
+    const app = await TestApp.create();
+    const body = facts({ transaction_no: "T1", created: seconds() });
+    const answers = await Promise.all(Array.from({ length: 10 }, () => record(app, body)));
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect(await chargesOf(app)).toBe(1);
+  });
+
+  it.each([
+    ["amount", 10_001],
+    ["currency", "usd"],
+    ["channel", "alipay"],
+    ["order_no", "another"],
+  ])("with another %s and no id is another charge", async (field, value) => {
+    const app = await TestApp.create();
+    const body = facts();
+    const first = await record(app, body);
+    const other = await record(app, { ...body, [field]: value });
+    expect([first.status, other.status]).toEqual([200, 200]);
+    expect(other.body.id).not.toBe(first.body.id);
+  });
+
+  it.each([
+    ["amount", 10_001],
+    ["currency", "usd"],
+    ["channel", "alipay"],
+    ["order_no", "another"],
+  ])("under the same id with another %s is refused by name (E28)", async (field, value) => {
+    const app = await TestApp.create();
+    const body = facts({ id: mintId("charge", random), transaction_no: "T1" });
+    const first = await record(app, body);
+    const { transaction_no, ...unpaidFor } = body;
+    const other = await recordRefused(app, { ...unpaidFor, [field]: value });
+    expect([other.status, other.body.error.param]).toEqual([400, field]);
+    expect(await app.retrieveCharge(first.body)).toEqual(first.body);
+    expect(await chargesOf(app)).toBe(1);
+  });
+
+  it("may turn unpaid into paid, and not back", async () => {
+    const app = await TestApp.create();
+    const body = facts({ paid: false });
+    const unpaid = await record(app, body);
+    expect(unpaid.body).toMatchObject({ paid: false, time_paid: null });
+    const paid = await record(app, { ...body, paid: true, time_paid: 1_700_000_000, transaction_no: "T1" });
+    expect(paid.body).toEqual({
+      ...unpaid.body,
+      paid: true,
+      time_paid: 1_700_000_000,
+      transaction_no: "T1",
+    });
+    expect((await record(app, body)).body).toEqual(paid.body);
+  });
+
+  it("with another transaction_no is another payment of the same order, found again by it", async () => {
+    const app = await TestApp.create();
+    const body = facts({ transaction_no: "T1" });
+    const first = await record(app, body);
+    const second = await record(app, { ...body, transaction_no: "T2" });
+    expect(second.status).toBe(200);
+    expect(second.body.id).not.toBe(first.body.id);
+    expect(second.body).toMatchObject({ order_no: body.order_no, transaction_no: "T2", paid: true });
+    expect((await record(app, { ...body, transaction_no: "T2" })).text).toBe(second.text);
+    expect((await record(app, body)).text).toBe(first.text);
+    const third = await record(app, { ...body, transaction_no: "T3" });
+    expect(new Set([first.body.id, second.body.id, third.body.id]).size).toBe(3);
+    expect(await chargesOf(app)).toBe(3);
+  });
+
+  it("under the same id with another transaction_no is refused (E28)", async () => {
+    const app = await TestApp.create();
+    const body = facts({ id: mintId("charge", random), transaction_no: "T1" });
+    await record(app, body);
+    const { status, body: answer } = await recordRefused(app, { ...body, transaction_no: "T2" });
+    expect({ status, param: answer.error.param }).toEqual({ status: 400, param: "id" });
+    expect(await chargesOf(app)).toBe(1);
+    // The refused number was not taken: another charge may have it.
+    expect((await record(app, facts({ transaction_no: "T2" }))).status).toBe(200);
+  });
+
+  it.each([
+    ["another order", { order_no: "another" }],
+    ["another amount", { amount: 9_999 }],
+    ["another id", { id: "ch_000000000000000000000002" }],
+  ])("a transaction_no for %s is refused: no payment has two ledgers (E28)", async (_, change) => {
+    const app = await TestApp.create();
+    const body = facts({ transaction_no: "T1" });
+    const first = await record(app, body);
+    const used = await ledgersInUse();
+    const { status, body: answer } = await recordRefused(app, { ...body, ...change });
+    expect(status).toBe(400);
+    expect(answer.error).toMatchObject({ code: "transaction_no_used", param: "transaction_no" });
+    expect(await chargesOf(app)).toBe(1);
+    expect(await ledgersInUse()).toEqual(used);
+    expect(await app.retrieveCharge(first.body)).toEqual(first.body);
+  });
+
+  it("a transaction_no is free in another channel, mode and app", async () => {
+    const app = await TestApp.create();
+    const other = await TestApp.create();
+    const body = facts({ transaction_no: "T1" });
+    const answers = [
+      await record(app, body),
+      await record(app, { ...body, channel: "alipay" }),
+      await record(app, body, true),
+      await record(other, body),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(4);
+  });
+
+  it("ten orders that race for one transaction_no: one is recorded (E28)", async () => {
+    const app = await TestApp.create();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => recordRefused(app, facts({ transaction_no: "T1" }))),
+    );
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused).toHaveLength(9);
+    expect(refused.every(({ body }) => body.error.code === "transaction_no_used")).toBe(true);
+    expect(await chargesOf(app)).toBe(1);
+  });
+});
+
+describe("updating a charge", () => {
+  const update = (app: TestApp, charge: { id: string }, body: unknown) =>
+    app.post<ChargeObject>(`/v1/charges/${charge.id}`, body);
+  const updateRefused = (app: TestApp, charge: { id: string }, body: unknown) =>
+    app.post<ErrorObject>(`/v1/charges/${charge.id}`, body);
+
+  it("changes metadata and description and nothing else", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge({ metadata: { a: "1" } });
+    const change = { metadata: { color: "red", size: 42 }, description: "退" };
+    const { status, body } = await update(app, charge, change);
+    expect({ status, body }).toEqual({
+      status: 200,
+      body: { ...charge, metadata: { color: "red", size: "42" }, description: "退" },
+    });
+    expect(await app.retrieveCharge(charge)).toEqual(body);
+    expect((await update(app, charge, { metadata: [] })).body.metadata).toEqual({});
+    expect((await update(app, charge, {})).body.description).toBe("退");
+    expect((await update(app, charge, { description: null })).body.description).toBeNull();
+  });
+
+  it("records the payment later, which D1 comes to know", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge({ paid: false });
+    const change = { paid: true, time_paid: 1_760_000_000, transaction_no: "T1" };
+    const { body } = await update(app, charge, change);
+    expect(body).toEqual({ ...charge, ...change });
+    await eventually(async () => {
+      const list = await app.get<{ data: ChargeObject[] }>("/v1/charges?paid=true");
+      return list.body.data[0]?.transaction_no === "T1";
+    });
+    const other = await recordRefused(app, facts({ channel: charge.channel, transaction_no: "T1" }));
+    expect(other.body.error.code).toBe("transaction_no_used");
+  });
+
+  it("corrects what money depends on only while nothing was sent to the channel", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge({ transaction_no: "T1" });
+    const corrected = await update(app, charge, { transaction_no: "T2", time_paid: 1_760_000_000 });
+    expect(corrected.body).toMatchObject({ transaction_no: "T2", time_paid: 1_760_000_000 });
+    await update(app, charge, { time_paid: seconds() });
+    expect((await app.refund(charge, { amount: 100 })).status).toBe(200);
+    const before = await app.retrieveCharge(charge);
+    for (const [param, value] of [
+      ["transaction_no", "T3"],
+      ["time_paid", 1],
+      ["paid", false],
+    ] as const) {
+      const { status, body } = await updateRefused(app, charge, { [param]: value });
+      expect({ status, param: body.error.param }).toEqual({ status: 400, param });
+    }
+    expect(await app.retrieveCharge(charge)).toEqual(before);
+    expect((await update(app, charge, { description: "still" })).status).toBe(200);
+  });
+
+  it("gives a corrected transaction_no free and takes none that is used (E28)", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge({ transaction_no: "T1" });
+    const other = await app.charge({ transaction_no: "T9" });
+    const { body } = await updateRefused(app, charge, { transaction_no: "T9" });
+    expect(body.error).toMatchObject({ code: "transaction_no_used", param: "transaction_no" });
+    expect(await app.retrieveCharge(charge)).toEqual(charge);
+    expect(await app.retrieveCharge(other)).toEqual(other);
+    await update(app, charge, { transaction_no: "T2" });
+    expect((await app.charge({ transaction_no: "T1" })).transaction_no).toBe("T1");
+  });
+
+  it.each([
+    ["amount", 1],
+    ["color", "red"],
+    ["refunded", false],
+    ["metadata", { "": "a" }],
+    ["description", "x".repeat(256)],
+    ["paid", "true"],
+    ["time_paid", null],
+    ["transaction_no", ""],
+  ])("refuses the %s %o by name", async (param, value) => {
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    const { status, body } = await updateRefused(app, charge, { [param]: value });
+    expect({ status, param: body.error.param }).toEqual({ status: 400, param });
+    expect(await app.retrieveCharge(charge)).toEqual(charge);
+  });
+
+  it("of an unknown charge answers 404", async () => {
+    const app = await TestApp.create();
+    for (const body of [{}, { transaction_no: "T1" }]) {
+      const answer = await updateRefused(app, { id: "ch_000000000000000000000000" }, body);
+      expect([answer.status, answer.body.error.param]).toEqual([404, "id"]);
+    }
+  });
+});
+
+describe("retrieving a charge", () => {
+  it("shows its ten newest refunds and says that there are more", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    const ids: string[] = [];
+    for (let i = 0; i < 11; i++) {
+      ids.unshift((await app.refund(charge, { amount: 1, description: `No ${i}` })).body.id);
+      const { refunds } = await app.retrieveCharge(charge);
+      expect(refunds.data.map(({ id }) => id)).toEqual(ids.slice(0, 10));
+      expect(refunds.has_more).toBe(i === 10);
+    }
+  });
+
+  it("tolerates expand[]=app, encoded or not, and keeps app a string", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    for (const query of ["expand[]=app", "expand%5B%5D=app", "expand[]=app&expand[]=refunds", "expand=app"]) {
+      expect((await app.get<ChargeObject>(`/v1/charges/${charge.id}?${query}`)).body).toEqual(charge);
+    }
+  });
+
+  it("finds nothing of another app or of the other mode (I14)", async () => {
+    const app = await TestApp.create();
+    const other = await TestApp.create();
+    const test = await app.charge();
+    const live = await app.charge({}, { live: true });
+    const read = async (by: TestApp, charge: { id: string }, inLive: boolean) =>
+      (await by.get(`/v1/charges/${charge.id}`, { live: inLive })).status;
+    expect([await read(app, test, false), await read(app, live, true)]).toEqual([200, 200]);
+    expect([await read(app, test, true), await read(app, live, false)]).toEqual([404, 404]);
+    expect([await read(other, test, false), await read(other, live, true)]).toEqual([404, 404]);
+  });
+});
