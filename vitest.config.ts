@@ -16,9 +16,6 @@ const prebundle = [
 /** A key for tests alone: 32 bytes of 7. */
 const MASTER_KEYS = JSON.stringify({ test: Buffer.alloc(32, 7).toString("base64") });
 
-// wrangler.toml names it as required; the bindings below are what the Worker sees.
-process.env.MASTER_KEYS ??= MASTER_KEYS;
-
 /** One workerd for all files of a project; setup.ts empties every binding per file. */
 const workers = (
   name: string,

@@ -48,9 +48,11 @@ export class DevServer {
 
   /** Starts and waits until `/healthz` answers. Throws with the server's output when it does not come up. */
   async start(): Promise<void> {
+    // A secret in the environment, meant for a deployed Worker, would win over the file with this server's own.
+    const { MASTER_KEYS: _, ...environment } = process.env;
     const child = spawn(process.execPath, [WRANGLER, ...this.#arguments()], {
       cwd: PROJECT,
-      env: { ...process.env, ...WRANGLER_ENVIRONMENT },
+      env: { ...environment, ...WRANGLER_ENVIRONMENT },
       // A process group of its own: wrangler's children outlive wrangler, so the group is what must be ended.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],

@@ -63,8 +63,10 @@ export const refundRoutes: Route[] = [
     answers: { 200: listSchema(refundSchema), 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, query }) {
       const max = c.var.principal.settings.list_limit_max;
-      if (query.limit > max) throw invalid("limit", `不能大于 ${max}`, `it must be at most ${max}`);
-      const page = pageOf(query);
+      // A smaller maximum than the default must not refuse whoever asks for no limit.
+      const limit = c.req.query("limit") === undefined ? Math.min(query.limit, max) : query.limit;
+      if (limit > max) throw invalid("limit", `不能大于 ${max}`, `it must be at most ${max}`);
+      const page = pageOf({ ...query, limit });
       const answer = await readCharge(c.env, c.var.principal, charge, { kind: "page", page });
       if ("ok" in answer) return jsonText(answer.ok);
       const cursor = answer.missing === "ending_before" ? page.endingBefore : page.startingAfter;

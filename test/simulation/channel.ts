@@ -23,6 +23,8 @@ export interface ChannelFaults {
   lie: number;
   /** A refund gets stuck until somebody acts. */
   stuck: number;
+  /** A notice contradicts what really happened. */
+  wrong: number;
 }
 
 export const HEALTHY: ChannelFaults = {
@@ -35,6 +37,7 @@ export const HEALTHY: ChannelFaults = {
   transientNo: 0,
   lie: 0,
   stuck: 0,
+  wrong: 0,
 };
 
 /** What becomes of a number that lands. */
@@ -65,8 +68,13 @@ export interface Book {
   lied: boolean;
 }
 
+/** A notice heard once at most, one repeated until it is taken, and one that is simply wrong. */
+export type NoticeKind = "once" | "until_taken" | "wrong";
+
 /** How late anything may arrive; shorter than the settling time even when clocks jump. */
 const LATENESS_MS = 35_000;
+/** A first submission may even outlast its settling time: by then a second one has been made, whose "no" is in doubt. */
+const FIRST_LATENESS_MS = [60_000, 95_000] as const;
 const VISIBILITY_MS = 10_000;
 export const SETTLING_MS = 60_000;
 
@@ -78,7 +86,7 @@ export class SimulatedChannel {
   readonly #clock: VirtualClock;
   readonly #dice: Dice;
   readonly #violation: (words: string) => void;
-  readonly #notify: (verdict: Verdict, urgent: boolean) => void;
+  readonly #notify: (verdict: Verdict, kind: NoticeKind) => void;
   calls = 0;
   /** Submissions and turns of fate that are still to come. */
   #coming = 0;
@@ -89,7 +97,7 @@ export class SimulatedChannel {
     clock: VirtualClock,
     dice: Dice,
     violation: (words: string) => void,
-    notify: (verdict: Verdict, urgent: boolean) => void,
+    notify: (verdict: Verdict, kind: NoticeKind) => void,
   ) {
     this.#clock = clock;
     this.#dice = dice;
@@ -154,7 +162,11 @@ export class SimulatedChannel {
         retryAt: askedAt + dice.between(1, 5000),
       };
     }
-    const arrivesIn = dice.chance(faults.late) ? dice.between(1, LATENESS_MS) : dice.between(1, 200);
+    const late = dice.chance(faults.late);
+    const outlasts = late && asked === "refund" && order.attempt === 1 && dice.chance(0.5);
+    const arrivesIn = outlasts
+      ? dice.between(...FIRST_LATENESS_MS)
+      : dice.between(1, late ? LATENESS_MS : 200);
     const arrives = !dice.chance(faults.lost);
     let verdict = speak("unknown");
     const arrived = new Promise<void>((resolve) => {
@@ -181,7 +193,10 @@ export class SimulatedChannel {
     book.landings += 1;
     if (book.state === "nothing" || (book.state === "declined" && book.effects === 0 && dice.chance(0.3))) {
       if (dice.chance(this.faults.transientNo)) {
-        if (dice.chance(0.5)) book.state = "declined";
+        if (dice.chance(0.5)) {
+          book.state = "declined";
+          this.#tell(book, "once");
+        }
         return say("declined", order, askedAt, book);
       }
       const visible = dice.chance(this.faults.miss) ? dice.between(1, VISIBILITY_MS) : 0;
@@ -233,10 +248,12 @@ export class SimulatedChannel {
         break;
       case "abnormal":
         book.state = "abnormal";
+        this.#tell(book, "once");
         break;
       case "pending_success":
       case "pending_failure":
         book.state = "processing";
+        this.#tell(book, "once");
         this.#later(dice.between(100, 120_000), () =>
           this.#end(book, fate === "pending_success" ? "succeeded" : "declined"),
         );
@@ -247,7 +264,9 @@ export class SimulatedChannel {
     const dice = this.#dice;
     if (state === "succeeded") this.#move(book);
     book.state = state;
-    this.#tell(book, false);
+    this.#tell(book, "once");
+    if (dice.chance(this.faults.wrong))
+      this.#later(dice.between(1000, 300_000), () => this.#tell(book, "wrong"));
     if (!dice.chance(this.faults.lie)) return;
     this.#later(dice.between(1000, 300_000), () => {
       // A second chance may have ended it otherwise meanwhile.
@@ -259,7 +278,7 @@ export class SimulatedChannel {
         this.#move(book);
         book.state = "succeeded";
       }
-      this.#tell(book, true);
+      this.#tell(book, "until_taken");
     });
   }
 
@@ -273,17 +292,19 @@ export class SimulatedChannel {
     }
   }
 
-  /** A notice, as early, late and often as it comes. An urgent one is repeated until somebody has taken it. */
-  #tell(book: Book, urgent: boolean): void {
+  /** A notice, as early, late and often as it comes. It tells how things stood when it was written. */
+  #tell(book: Book, kind: NoticeKind): void {
     const dice = this.#dice;
     const order = { number: book.number, amount: book.amount, currency: book.currency };
-    const happenedAt = this.#clock.now();
-    const copies = urgent ? 1 : dice.between(0, 2);
+    const written = truth(book, order, this.#clock.now());
+    const copies = kind === "once" ? dice.between(0, 2) : 1;
     for (let copy = 0; copy < copies; copy++) {
       const late = dice.chance(0.3) ? dice.between(1, 400_000) : dice.between(1, 500);
       this.#later(late, () => {
-        const askedAt = urgent || dice.chance(0.5) ? this.#clock.now() : happenedAt;
-        this.#notify(truth(book, order, askedAt), urgent);
+        const now = this.#clock.now();
+        const opposite = book.state === "succeeded" ? "declined" : "succeeded";
+        if (kind === "wrong") this.#notify(say(opposite, order, now), kind);
+        else this.#notify(kind === "once" ? written : truth(book, order, now), kind);
       });
     }
   }

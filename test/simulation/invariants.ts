@@ -16,7 +16,7 @@ export async function checkAtRest(
     const { cover, refunds } = world.observer.look(world.disk(world.nameOf(charge)));
     const list = [...refunds.values()];
     for (const refund of list) everything.set(refund.id, refund);
-    checkMoney(world, charge, list, cover?.freeze === "conflict");
+    checkMoney(world, charge, list, (cover?.freeze ?? null) !== null);
     if (cover === null) continue;
     checkProjection(world, cover.charge, list, cover.freeze);
     checkEvents(world, charge, list);
@@ -31,7 +31,7 @@ export async function checkAtRest(
 }
 
 /** I2, I3, I7, I15. */
-function checkMoney(world: World, charge: Charge, refunds: Refund[], conflict: boolean): void {
+function checkMoney(world: World, charge: Charge, refunds: Refund[], frozen: boolean): void {
   for (const refund of refunds) {
     const book = world.channel.books.get(refundOrderNo(refund.id));
     const moved = book?.state === "succeeded";
@@ -40,12 +40,12 @@ function checkMoney(world: World, charge: Charge, refunds: Refund[], conflict: b
         `I7: ${refund.id} is still ${refund.state}; the channel says ${book?.state ?? "nothing"}`,
       );
     } else if (moved !== (refund.state === "succeeded")) {
-      if (conflict && book?.lied && refund.attention === "conflict") continue;
+      if (frozen && book?.lied && refund.attention === "conflict") continue;
       world.violation(`I3: ${refund.id} is ${refund.state}; the channel says ${book?.state ?? "nothing"}`);
     }
   }
   const moved = world.channel.moved(charge.id, true);
-  if (moved > charge.amount && !conflict) {
+  if (moved > charge.amount && !frozen) {
     world.violation(`I2: ${moved} of ${charge.amount} moved, and ${charge.id} is not frozen`);
   }
 }

@@ -217,7 +217,8 @@ function raise(world: World, until: number): void {
     throttle: upTo(0.2),
     miss: upTo(0.5),
     transientNo: upTo(0.3),
-    lie: dice.chance(0.4) ? dice.next() * 0.2 : 0,
+    lie: dice.chance(0.5) ? dice.next() * 0.4 : 0,
+    wrong: upTo(0.3),
     stuck: upTo(0.2),
   };
   const d1Faults = {

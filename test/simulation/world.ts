@@ -12,7 +12,7 @@ import type { LedgerPorts } from "../../src/charges/ledger-ports.ts";
 import { findHydration } from "../../src/charges/repository.ts";
 import type { Database } from "../../src/db/client.ts";
 import { Dice } from "../emulators/dice.ts";
-import { SimulatedChannel } from "./channel.ts";
+import { type NoticeKind, SimulatedChannel } from "./channel.ts";
 import { SimulatedD1 } from "./d1.ts";
 import { Observer } from "./observer.ts";
 import { Disk, openStorage } from "./storage.ts";
@@ -91,8 +91,8 @@ export class World {
     this.db = drizzle(this.d1.binding);
     const violation = (words: string) => this.violation(words);
     this.observer = new Observer(violation);
-    this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, urgent) => {
-      void this.#deliverNotice(verdict, urgent);
+    this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, kind) => {
+      void this.#deliverNotice(verdict, kind);
     });
   }
 
@@ -296,14 +296,17 @@ export class World {
     } else this.observer.committed(disk, this.clock.now());
   }
 
-  async #deliverNotice(verdict: Verdict, urgent: boolean): Promise<void> {
+  async #deliverNotice(verdict: Verdict, kind: NoticeKind): Promise<void> {
     const book = this.channel.books.get(verdict.number);
     const name = book === undefined ? undefined : this.#chargeNames.get(book.charge);
     if (name === undefined) return;
     const refund = `re_${verdict.number}`;
+    // Who still waits for the outcome believes what is signed; only a final state is defended by asking.
+    const state = this.observer.look(this.disk(name)).refunds.get(refund)?.state;
+    if (kind === "wrong" && state !== "succeeded" && state !== "failed") return;
     this.counts.notices += 1;
     this.channel.notices += 1;
-    this.note("notice", verdict.number, verdict.kind);
+    this.note("notice", verdict.number, verdict.kind, kind);
     try {
       const answer = await this.call(name, (ledger) =>
         ledger.apply({ ...CALL, refund, verdict, source: "notice" }),
@@ -313,9 +316,9 @@ export class World {
       if (!("ok" in answer)) this.violation(`a notice about ${refund} found ${JSON.stringify(answer)}`);
     } catch {
       // Channels repeat what was not taken.
-      if (urgent || this.dice.chance(0.5)) {
+      if (kind === "until_taken" || this.dice.chance(0.5)) {
         await this.clock.sleep(this.dice.between(1000, 60_000));
-        void this.#deliverNotice(verdict, urgent);
+        void this.#deliverNotice(verdict, kind);
       }
     }
     this.channel.notices -= 1;

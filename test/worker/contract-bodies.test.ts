@@ -318,7 +318,7 @@ describe("a message", () => {
     ["not in a language that is refused", "zh", "en;q=0", zh],
   ])("is %s", async (_, language, header, text) => {
     const app = await TestApp.create({ settings: { language } });
-    const headers = header === undefined ? {} : { "Accept-Language": header };
+    const headers: Record<string, string> = header === undefined ? {} : { "Accept-Language": header };
     const { status, body } = await app.get(`/v1/charges/${unknown}`, { headers });
     expect({ status, body }).toEqual({
       status: 404,

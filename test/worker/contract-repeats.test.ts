@@ -285,23 +285,25 @@ describe("equal refunds without keys", () => {
   });
 
   it.each([
-    ["another timestamp", () => seconds(), () => seconds() - 5],
-    ["no timestamp the second time", () => seconds(), () => null],
-    ["a timestamp more than 300 s old", () => seconds() - 310, () => seconds() - 310],
-    ["a timestamp more than 300 s ahead", () => seconds() + 310, () => seconds() + 310],
-    ["a timestamp that is none", () => "now", () => "now"],
-  ])("with %s are two (E3d)", async (_, one, other) => {
-    const { app, charge } = await shop();
-    const send = (timestamp: number | string | null) =>
-      app.refund(
-        charge,
-        { amount: 100 },
-        timestamp === null ? {} : { headers: { "Pingplusplus-Request-Timestamp": String(timestamp) } },
-      );
-    // Both are read once: a second must not pass between them.
-    const [first, second] = [one(), other()];
-    expectTwo(await send(first), await send(second));
-  });
+    ["another timestamp", (now: number) => [now, now - 5]],
+    ["no timestamp the second time", (now: number) => [now, null]],
+    ["a timestamp more than 300 s old", (now: number) => [now - 310, now - 310]],
+    ["a timestamp more than 300 s ahead", (now: number) => [now + 310, now + 310]],
+    ["a timestamp that is none", () => ["now", "now"]],
+  ] as [string, (now: number) => [number | string, number | string | null]][])(
+    "with %s are two (E3d)",
+    async (_, timestamps) => {
+      const { app, charge } = await shop();
+      const send = (timestamp: number | string | null) =>
+        app.refund(
+          charge,
+          { amount: 100 },
+          timestamp === null ? {} : { headers: { "Pingplusplus-Request-Timestamp": String(timestamp) } },
+        );
+      const [first, second] = timestamps(seconds());
+      expectTwo(await send(first), await send(second));
+    },
+  );
 
   it("of two API keys of the same app are two (E3)", async () => {
     const { app, charge } = await shop({ duplicate_window_seconds: 600 });

@@ -1,0 +1,168 @@
+// npm run bench: what a request costs, on the bare runtime, beside the least that any such service must do.
+//   npm run bench                      every case, the exact counts and the size
+//   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, counts, size
+//   --quick          a short form, for a look in passing
+//   --requests N     requests per case (2000; 300 when quick), --concurrency N clients at once (8)
+//   --profile        writes a profile per case and prints the heaviest functions; times are then not comparable
+// Ends with 1 when an answer is wrong or the books do not add up.
+import { mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { version as runtimeVersion } from "workerd";
+import { type Bundle, bundle, sharesOf, sizeOf } from "./bundle.ts";
+import { type Around, CASES, type CaseName, FLOORS, measureCase, measureFloor, type Size } from "./cases.ts";
+import { countWork } from "./counts.ts";
+import type { Figure } from "./measure.ts";
+import { Merchant } from "./merchant.ts";
+import { profiled } from "./profile.ts";
+import { startRuntime } from "./runtime.ts";
+import { startupOf } from "./startup.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+    requests: { type: "string" },
+    concurrency: { type: "string", default: "8" },
+  },
+});
+
+const CASE_NAMES = Object.keys(CASES) as CaseName[];
+const EXTRAS = ["counts", "size"] as const;
+const known: readonly string[] = [...CASE_NAMES, ...EXTRAS];
+
+class UsageError extends Error {}
+
+async function main(): Promise<void> {
+  const unknown = positionals.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`there is no case "${unknown}"; there are ${known.join(", ")}`);
+  const wanted = (name: string) => positionals.length === 0 || positionals.includes(name);
+  const cases = CASE_NAMES.filter(wanted);
+  // Counts are those of the named cases; alone, of all.
+  const counted = cases.length === 0 ? CASE_NAMES : cases;
+  const size: Size = {
+    requests:
+      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "300" : "2000")) / 10) * 10,
+    warmUp: values.quick ? 100 : 300,
+    concurrency: wholeNumber("concurrency", values.concurrency),
+  };
+  // The bindings' configuration is read here without its secrets, which it would warn of.
+  process.env.WRANGLER_LOG ??= "error";
+  const temporary = await mkdtemp(join(tmpdir(), "edge-refunds-bench-"));
+  try {
+    const at = (name: string) => join(temporary, name);
+    const [worker, floor, counting] = await Promise.all([
+      bundle(at("worker"), { readable: values.profile }),
+      bundle(at("floor"), { config: join(import.meta.dirname, "floor.toml") }),
+      bundle(at("counting"), { main: "bench/counting-worker.ts" }),
+    ]);
+    console.log(
+      `Node ${process.version}, workerd ${runtimeVersion}, ${availableParallelism()} processors; ` +
+        `${size.requests} requests a case, ${size.concurrency} at once`,
+    );
+    if (cases.length > 0) await measureAll(worker, floor, cases, size, at);
+    if (wanted("counts") && !values.profile) printCounts(await countWork(counting, counted, at("counts")));
+    if (wanted("size") && !values.profile) await printSize(worker, at);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function measureAll(
+  worker: Bundle,
+  floor: Bundle,
+  cases: readonly CaseName[],
+  size: Size,
+  at: (name: string) => string,
+): Promise<void> {
+  console.log("\n                requests/s     p50 ms     p99 ms   CPU ms/request    × floor");
+  const floors = new Map<string, Figure>();
+  const runtime = await startRuntime(floor, { state: at("floor-state") });
+  try {
+    const names = (Object.keys(FLOORS) as (keyof typeof FLOORS)[]).filter((name) =>
+      cases.some((one) => CASES[one].floor === name),
+    );
+    for (const name of names) {
+      const figure = await measureFloor(name, runtime, size);
+      floors.set(name, figure);
+      print(figure, null, FLOORS[name]);
+    }
+  } finally {
+    await runtime.stop();
+  }
+  const { concurrency } = size;
+  const merchant = await Merchant.open(worker, { state: at("state"), concurrency, inspect: values.profile });
+  try {
+    for (const name of cases) {
+      const figure = await measureCase(
+        name,
+        merchant,
+        size,
+        values.profile ? withProfile(merchant) : undefined,
+      );
+      print(figure, floors.get(CASES[name].floor) ?? null, CASES[name].says);
+    }
+    await merchant.rest();
+    console.log(await merchant.verify());
+  } finally {
+    await merchant.runtime.stop();
+  }
+}
+
+function withProfile(merchant: Merchant): Around {
+  return async (name, work) => {
+    const { inspector } = merchant.runtime;
+    if (inspector === null) return await work();
+    const file = `${name}.cpuprofile`;
+    const { result, heaviest } = await profiled(inspector, file, work);
+    console.log(`\n${file}:\n${heaviest.join("\n")}\n`);
+    return result;
+  };
+}
+
+function print(figure: Figure, floor: Figure | null, says: string): void {
+  const columns = [
+    figure.name.padEnd(14),
+    figure.perSecond.toFixed(0).padStart(12),
+    figure.p50Ms.toFixed(2).padStart(11),
+    figure.p99Ms.toFixed(2).padStart(11),
+    figure.cpuMs.toFixed(2).padStart(17),
+    (floor === null ? "" : (figure.cpuMs / floor.cpuMs).toFixed(1)).padStart(11),
+  ];
+  console.log(`${columns.join("")}   ${says}`);
+}
+
+function printCounts(counts: Map<CaseName, Record<string, number>>): void {
+  const names = [...counts.keys()];
+  console.log(`\n${"per request, exactly".padEnd(22)}${names.map((name) => name.padStart(13)).join("")}`);
+  for (const counter of Object.keys(counts.get(names[0] ?? "create") ?? {})) {
+    const row = names.map((name) => String(counts.get(name)?.[counter] ?? 0).padStart(13));
+    console.log(`${counter.padEnd(22)}${row.join("")}`);
+  }
+}
+
+async function printSize(worker: Bundle, at: (name: string) => string): Promise<void> {
+  const { bytes, gzip } = sizeOf(worker);
+  const shares = await sharesOf(at("worker"));
+  const { wallMs, cpuMs } = await startupOf(worker.code, ["ChargeLedger"], at("."));
+  console.log(`\nbundle     ${bytes} bytes minified, ${gzip} with gzip`);
+  console.log(`           ${shares.map(([name, share]) => `${name} ${share}`).join(", ")}`);
+  console.log(
+    `start-up   ${wallMs.toFixed(0)} ms more than an empty Worker, ${cpuMs} ms of them processor time`,
+  );
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`--${name} takes a whole number`);
+  return Number(text);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

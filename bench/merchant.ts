@@ -1,0 +1,171 @@
+// A merchant of the benchmark: one app with a key, who records charges, refunds them and reads what came of it. Every
+// answer is judged, and at the end the books must add up: a benchmark that takes errors for work measures nothing.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { unstable_splitSqlQuery } from "wrangler";
+import { newApp } from "../scripts/admin-sql.ts";
+import { newMasterKeys } from "../scripts/dev-vars.ts";
+import { PROJECT } from "../scripts/wrangler.ts";
+import type { Bundle } from "./bundle.ts";
+import type { LoadAnswer, LoadRequest } from "./load.ts";
+import { type Load, sendJudged } from "./measure.ts";
+import { untilIdle } from "./process-time.ts";
+import { type Runtime, startRuntime } from "./runtime.ts";
+
+/** A ledger's alarm fires 2 s after its last change. */
+export const QUIET_MS = 2_500;
+const CHARGE_AMOUNT = 10_000;
+const REFUND_AMOUNT = 100;
+
+export interface RefundOf {
+  charge: string;
+  refund: string;
+}
+
+export class Merchant {
+  readonly runtime: Runtime;
+  readonly #app: string;
+  readonly #key: string;
+  readonly #concurrency: number;
+  readonly #charges: string[] = [];
+  #refunds = 0;
+
+  private constructor(runtime: Runtime, app: string, key: string, concurrency: number) {
+    this.runtime = runtime;
+    this.#app = app;
+    this.#key = key;
+    this.#concurrency = concurrency;
+  }
+
+  /** Starts the Worker on an empty database and opens an app in it. */
+  static async open(
+    bundle: Bundle,
+    options: { state: string; concurrency: number; inspect?: boolean },
+  ): Promise<Merchant> {
+    const masterKeys = newMasterKeys();
+    const secrets = { MASTER_KEYS: masterKeys };
+    const runtime = await startRuntime(bundle, { state: options.state, secrets, inspect: options.inspect });
+    try {
+      const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
+      const created = await newApp("Benchmark", masterKeys, { random, now: Math.floor(Date.now() / 1000) });
+      const db = await runtime.database("DB");
+      const statements = [...(await migrations()), ...created.statements];
+      await db.batch(statements.map((statement) => db.prepare(statement)));
+      return new Merchant(runtime, created.app, created.testKey, options.concurrency);
+    } catch (error) {
+      await runtime.stop();
+      throw error;
+    }
+  }
+
+  load(requests: LoadRequest[]): Load {
+    const headers = { Authorization: `Bearer ${this.#key}` };
+    return { url: this.runtime.url, headers, concurrency: this.#concurrency, requests };
+  }
+
+  /** Records paid charges and returns their ids. */
+  async record(count: number): Promise<string[]> {
+    const first = this.#charges.length;
+    const requests = Array.from({ length: count }, (_, i): LoadRequest => {
+      const body = {
+        order_no: `order${first + i}`,
+        channel: "alipay",
+        amount: CHARGE_AMOUNT,
+        currency: "cny",
+        subject: "Tea",
+        body: "Two tins of tea",
+        client_ip: "192.0.2.1",
+        paid: true,
+      };
+      return { method: "POST", path: "/v1/charges", body: JSON.stringify(body) };
+    });
+    const { answers } = await sendJudged(this.load(requests), (answer) => {
+      const { object, paid } = bodyOf(answer);
+      return object === "charge" && paid === true;
+    });
+    const charges = answers.map((answer) => String(bodyOf(answer).id));
+    this.#charges.push(...charges);
+    return charges;
+  }
+
+  /** A request that refunds a part of a charge. Each one is made: `refunded` must judge its answer. */
+  refund(charge: string): LoadRequest {
+    const body = JSON.stringify({ amount: REFUND_AMOUNT, description: "Returned" });
+    this.#refunds++;
+    return { method: "POST", path: `/v1/charges/${charge}/refunds`, body };
+  }
+
+  static refunded(answer: LoadAnswer, charge: string | undefined): boolean {
+    const { object, status, succeed, amount, charge: of } = bodyOf(answer);
+    return (
+      object === "refund" &&
+      status === "succeeded" &&
+      succeed === true &&
+      amount === REFUND_AMOUNT &&
+      of === charge
+    );
+  }
+
+  retrieve({ charge, refund }: RefundOf): LoadRequest {
+    return { method: "GET", path: `/v1/charges/${charge}/refunds/${refund}` };
+  }
+
+  list(charge: string): LoadRequest {
+    return { method: "GET", path: `/v1/charges/${charge}/refunds?limit=10` };
+  }
+
+  /** Waits until no work is left, alarms included. */
+  async rest(): Promise<void> {
+    await untilIdle(this.runtime.pid, QUIET_MS);
+  }
+
+  /** Compares D1 and every ledger with what was made. Throws when something is missing or too much. */
+  async verify(): Promise<string> {
+    const db = await this.runtime.database("DB");
+    const total = this.#refunds * REFUND_AMOUNT;
+    const figures = async (query: string) => (await db.prepare(query).bind(this.#app).first()) ?? {};
+    const refunds = await figures(
+      "select count(*) as refunds, sum(amount) as amount from refunds where app = ? and status = 'succeeded'",
+    );
+    const all = await figures("select count(*) as refunds from refunds where app = ?");
+    const charges = await figures(
+      "select count(*) as charges, sum(amount_refunded) as amount, sum(amount_pending) as pending from charges where app = ?",
+    );
+    const events = await figures(
+      "select count(distinct refund) as refunds, count(*) as events from events where app = ? and type = 'refund.succeeded'",
+    );
+    expectEqual("refunds in D1", all.refunds, this.#refunds);
+    expectEqual("succeeded refunds in D1", refunds.refunds, this.#refunds);
+    expectEqual("their sum", refunds.amount ?? 0, total);
+    expectEqual("charges in D1", charges.charges, this.#charges.length);
+    expectEqual("amount_refunded of all charges in D1", charges.amount, total);
+    expectEqual("amount_pending of all charges in D1", charges.pending, 0);
+    expectEqual("events refund.succeeded", events.events, this.#refunds);
+    expectEqual("refunds with such an event", events.refunds, this.#refunds);
+
+    const reads = this.#charges.map(
+      (charge): LoadRequest => ({ method: "GET", path: `/v1/charges/${charge}` }),
+    );
+    const { answers } = await sendJudged(this.load(reads), (a, i) => bodyOf(a).id === this.#charges[i]);
+    const held = answers.reduce((sum, answer) => sum + Number(bodyOf(answer).amount_refunded), 0);
+    expectEqual("amount_refunded of all charges in their ledgers", held, total);
+    return `${this.#refunds} refunds of ${this.#charges.length} charges, ${total} in all: ledgers, D1 and events agree`;
+  }
+}
+
+/** The body of an answer; empty when it is no object. */
+export function bodyOf(answer: LoadAnswer): Record<string, unknown> {
+  const body: unknown = JSON.parse(answer.text);
+  return typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+}
+
+function expectEqual(what: string, found: unknown, expected: number): void {
+  if (found !== expected) throw new Error(`${what}: ${found}, but there should be ${expected}`);
+}
+
+async function migrations(): Promise<string[]> {
+  const directory = join(PROJECT, "migrations");
+  const files = (await readdir(directory)).filter((file) => file.endsWith(".sql")).sort();
+  const texts = await Promise.all(files.map((file) => readFile(join(directory, file), "utf8")));
+  return texts.flatMap((text) => unstable_splitSqlQuery(text));
+}

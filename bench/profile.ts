@@ -1,0 +1,107 @@
+// A sampled profile of the Worker's JavaScript through the runtime's inspector: where the time of a case goes. What the
+// runtime does outside JavaScript (SQLite, the disk, RPC) appears as "(program)", and its idle time is left out.
+import { writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const SAMPLE_US = 200;
+const ANSWER_MS = 30_000;
+
+interface CallFrame {
+  functionName: string;
+  url: string;
+  lineNumber: number;
+}
+
+interface Profile {
+  nodes: { id: number; callFrame: CallFrame; children?: number[] }[];
+  samples: number[];
+  timeDeltas: number[];
+}
+
+/** Profiles while `work` runs, writes the profile for a browser's tools and returns its heaviest functions. */
+export async function profiled<T>(
+  inspector: URL,
+  file: string,
+  work: () => Promise<T>,
+): Promise<{ result: T; heaviest: string[] }> {
+  const session = await Session.open(inspector);
+  try {
+    await session.call("Profiler.enable");
+    await session.call("Profiler.setSamplingInterval", { interval: SAMPLE_US });
+    await session.call("Profiler.start");
+    const result = await work();
+    const { profile } = (await session.call("Profiler.stop")) as { profile: Profile };
+    await writeFile(file, JSON.stringify(profile));
+    return { result, heaviest: heaviest(profile) };
+  } finally {
+    session.close();
+  }
+}
+
+class Session {
+  readonly #socket: WebSocket;
+  #next = 1;
+  readonly #waiting = new Map<number, (message: { result?: unknown; error?: { message: string } }) => void>();
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(String(data));
+      this.#waiting.get(message.id)?.(message);
+      this.#waiting.delete(message.id);
+    });
+  }
+
+  static async open(inspector: URL): Promise<Session> {
+    const targets: { webSocketDebuggerUrl: string }[] = await (
+      await fetch(new URL("/json", inspector))
+    ).json();
+    const target = targets[0];
+    if (target === undefined) throw new Error("the inspector knows no Worker");
+    const socket = new WebSocket(target.webSocketDebuggerUrl);
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve);
+      socket.addEventListener("error", () => reject(new Error("the inspector does not answer")));
+    });
+    return new Session(socket);
+  }
+
+  async call(method: string, params: object = {}): Promise<unknown> {
+    const id = this.#next++;
+    const answer = new Promise<{ result?: unknown; error?: { message: string } }>((resolve) => {
+      this.#waiting.set(id, resolve);
+    });
+    this.#socket.send(JSON.stringify({ id, method, params }));
+    const late = sleep(ANSWER_MS, { error: { message: "no answer" } }, { ref: false });
+    const { result, error } = (await Promise.race([answer, late])) as Awaited<typeof answer>;
+    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
+    return result;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/** Functions by the time spent in themselves, and the share of it, idle time left out. */
+function heaviest({ nodes, samples, timeDeltas }: Profile): string[] {
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+  const own = new Map<string, number>();
+  for (const [i, id] of samples.entries()) {
+    const name = names.get(id) ?? "?";
+    if (name !== "(idle)") own.set(name, (own.get(name) ?? 0) + (timeDeltas[i] ?? 0));
+  }
+  const total = [...own.values()].reduce((sum, us) => sum + us, 0);
+  const sorted = [...own].sort((a, b) => b[1] - a[1]);
+  return sorted
+    .slice(0, 25)
+    .map(
+      ([name, us]) =>
+        `${((us / total) * 100).toFixed(1).padStart(5)} %  ${(us / 1000).toFixed(0).padStart(6)} ms  ${name}`,
+    );
+}
+
+function nameOf({ functionName, url, lineNumber }: CallFrame): string {
+  if (functionName.startsWith("(")) return functionName;
+  return `${functionName || "anonymous"}  ${url.replace(/^.*\//, "")}:${lineNumber + 1}`;
+}
