@@ -9,7 +9,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { version as runtimeVersion } from "workerd";
 import { type Bundle, bundle, sharesOf, sizeOf } from "./bundle.ts";
 import { type Around, CASES, type CaseName, FLOORS, measureCase, measureFloor, type Size } from "./cases.ts";
 import { countWork } from "./counts.ts";
@@ -18,6 +17,7 @@ import { Merchant } from "./merchant.ts";
 import { profiled } from "./profile.ts";
 import { startRuntime } from "./runtime.ts";
 import { startupOf } from "./startup.ts";
+import { workerdVersion } from "./workerd.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
       bundle(at("counting"), { main: "bench/counting-worker.ts" }),
     ]);
     console.log(
-      `Node ${process.version}, workerd ${runtimeVersion}, ${availableParallelism()} processors; ` +
+      `Node ${process.version}, workerd ${workerdVersion}, ${availableParallelism()} processors; ` +
         `${size.requests} requests a case, ${size.concurrency} at once`,
     );
     if (cases.length > 0) await measureAll(worker, floor, cases, size, at);

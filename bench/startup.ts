@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import * as workerd from "workerd";
 import { processorMs } from "./process-time.ts";
+import { workerdPath } from "./workerd.ts";
 
 const TRIES = 9;
 const READY_MS = 20_000;

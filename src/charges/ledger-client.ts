@@ -41,6 +41,8 @@ export async function callLedger<Answer>(
       if (outcome !== "late") return { answer: outcome.done };
       failed = "unknown";
     } catch (error) {
+      // What cannot be serialised was never sent: a mistake of ours, and no doubt about the outcome.
+      if (error instanceof Error && error.name === "DataCloneError") throw error;
       if (!(error as { overloaded?: boolean }).overloaded) failed = "unknown";
       console.warn(JSON.stringify({ failure: "ledger_call", attempt, error: String(error) }));
       if (attempt < TRIES_MAX) await sleep(PAUSE_MS * attempt);

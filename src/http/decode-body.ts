@@ -74,7 +74,16 @@ function decodeJson(text: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProblemError({ code: "malformed_body", reason: "not_an_object" });
   }
-  return value as Record<string, unknown>;
+  const body = value as Record<string, unknown>;
+  if (body.metadata !== undefined && /\d{16}/.test(text)) body.metadata = withLongNumbers(text).metadata;
+  return body;
+}
+
+/** Metadata keeps numbers as their JSON text: an order number of 19 digits must not be rounded on the way. */
+function withLongNumbers(text: string): Record<string, unknown> {
+  return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
+    Number.isInteger(value) && !Number.isSafeInteger(value) ? (context?.source ?? value) : value,
+  );
 }
 
 /** `metadata[color]=red` → `{metadata: {color: "red"}}`, `a[]=1&a[]=2` → `{a: ["1", "2"]}`. */

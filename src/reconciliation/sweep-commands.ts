@@ -5,9 +5,18 @@ import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import type { CommandMessage } from "./command.ts";
 import { replayCommand } from "./replay-command.ts";
-import { type CommandRow, endCommand, findCommand, listDueCommands, postponeCommand } from "./repository.ts";
+import {
+  type CommandRow,
+  endCommand,
+  findCommand,
+  listDueCommands,
+  postponeCommand,
+  storeCommand,
+} from "./repository.ts";
 
 const PAGE = 20;
+/** How long a command that only the queue knows waits for the next try. */
+const CARRY_SECONDS = 60;
 const DELAYS_MS = [5_000, 30_000, 60_000, 300_000, 900_000] as const;
 
 export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: Env): Promise<void> {
@@ -25,15 +34,20 @@ export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: 
 }
 
 async function take(env: Env, message: CommandMessage): Promise<void> {
-  const { app, livemode, refund } = message;
-  if (message.command !== undefined) {
-    // Nothing else knows of it: the message goes back until the ledger has answered.
-    if (!(await replayCommand(env, message.command))) throw new Error("the ledger has not answered");
+  const { app, livemode, refund, command } = message;
+  const db = database(env, app, livemode);
+  if (command === undefined) {
+    const row = await findCommand(db, app, livemode, refund);
+    if (row !== undefined && row.dueAt !== null) await attempt(env, db, row, Date.now());
     return;
   }
-  const row = await findCommand(database(env, app, livemode), app, livemode, refund);
-  if (row !== undefined && row.dueAt !== null)
-    await attempt(env, database(env, app, livemode), row, Date.now());
+  // Nothing but this message knows of the command: it ends in the ledger, in D1, or in another message, because
+  // retries are counted and an outage may outlast them.
+  const answered = await replayCommand(env, command).catch(() => false);
+  if (answered) return;
+  await storeCommand(db, command, Date.now()).catch(() =>
+    env.COMMANDS.send(message, { delaySeconds: CARRY_SECONDS }),
+  );
 }
 
 /** Replays what is due, oldest first. */

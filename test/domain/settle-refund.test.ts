@@ -602,9 +602,12 @@ describe("an accepted refund", () => {
 });
 
 describe("a refund that was never sent", () => {
-  it.each([yes, no, taken, silence, nothing])("takes no notice: %j speaks of somebody else's number", (words) => {
-    expect(settle(aRefund("waiting"), "told", aVerdict(words))).toBeNull();
-  });
+  it.each([yes, no, taken, silence, nothing])(
+    "takes no notice: %j speaks of somebody else's number",
+    (words) => {
+      expect(settle(aRefund("waiting"), "told", aVerdict(words))).toBeNull();
+    },
+  );
 });
 
 describe("a verdict that is late or stale", () => {
@@ -754,7 +757,8 @@ describe("a final state that the channel contradicts", () => {
       then: { state: "failed", events: [], dueIn: 0, contradictedAt: NOW },
     },
     {
-      claim: "E16: a query on a final state that contradicts it is a contradiction too: it began before it was heard",
+      claim:
+        "E16: a query on a final state that contradicts it is a contradiction too: it began before it was heard",
       from: aRefund("succeeded"),
       asked: "query",
       says: aVerdict(no),
@@ -947,16 +951,14 @@ describe("the delay between questions", () => {
 describe("a channel's no", () => {
   it("speaks the language of the request that made the refund", () => {
     const settlement = settle(aRefund("submitting", { language: "en" }), "submit", aVerdict(no));
-    expect(settlement?.refund.failureMsg).toBe(
-      "Channel alipay refused the refund. The channel's words: No.",
-    );
+    expect(settlement?.refund.failureMsg).toBe("Channel alipay refused the refund. The channel's words: No.");
   });
 });
 
 /** What can happen to a refund next. Times in ms. */
 type Step =
   | { step: "wait"; ms: number }
-  /** The ledger asks what is due. */
+  /** The ledger asks when it is due to. */
   | { step: "ask" }
   /** The answer to the question under way. */
   | { step: "answer"; words: Words; mismatch: boolean }
@@ -976,56 +978,63 @@ interface Moment {
   doubts: number;
 }
 
-const wordsOf = (now: number): fc.Arbitrary<Words> =>
-  fc.oneof(
-    fc.record({
-      kind: fc.constant("succeeded" as const),
-      transactionNo: fc.constantFrom(null, "R1"),
-    }),
-    fc.record({
-      kind: fc.constant("declined" as const),
-      code: fc.constantFrom("NO", "CLOSED"),
-      words: fc.constant("No."),
-    }),
-    fc.record(
-      {
-        kind: fc.constant("accepted" as const),
-        attention: fc.constantFrom(...ATTENTIONS),
-        url: fc.constant("https://channel.example"),
-        askAgainAt: fc.integer({ min: now - 1000, max: now + 1_000_000 }),
-      },
-      { requiredKeys: ["kind"] },
-    ),
-    fc.record({
-      kind: fc.constant("notSent" as const),
-      reason: fc.constantFrom("throttled" as const, "configuration" as const),
-      retryAt: fc.integer({ min: now - 1000, max: now + 1_000_000 }),
-    }),
-    fc.constant({ kind: "unknown" as const }),
-    fc.constant({ kind: "notFound" as const }),
-  );
-
-const mismatches = fc.integer({ min: 0, max: 19 }).map((dice) => dice === 0);
-const speech = { words: wordsOf(NOW), mismatch: mismatches };
-const steps: fc.Arbitrary<Step[]> = fc.array(
-  fc.oneof(
-    { weight: 3, arbitrary: fc.constant({ step: "ask" as const }) },
-    { weight: 3, arbitrary: fc.record({ step: fc.constant("answer" as const), ...speech }) },
-    { weight: 2, arbitrary: fc.record({ step: fc.constant("told" as const), ...speech }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        step: fc.constant("wait" as const),
-        ms: fc.oneof(
-          fc.integer({ min: 0, max: 20_000 }),
-          fc.constantFrom(1, 999, SETTLING_MS, 3_600_000, OVERDUE_MS),
-        ),
-      }),
-    },
-    { weight: 1, arbitrary: fc.constant({ step: "crash" as const }) },
-  ),
-  { maxLength: 40 },
+const yesOrNo: fc.Arbitrary<Words> = fc.oneof(
+  fc.record({ kind: fc.constant("succeeded" as const), transactionNo: fc.constantFrom(null, "R1") }),
+  fc.record({
+    kind: fc.constant("declined" as const),
+    code: fc.constantFrom("NO", "CLOSED"),
+    words: fc.constant("No."),
+  }),
 );
+const open: fc.Arbitrary<Words> = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constant("accepted" as const),
+      attention: fc.constantFrom(...ATTENTIONS),
+      url: fc.constant("https://channel.example"),
+      askAgainAt: fc.integer({ min: NOW - 1000, max: NOW + 1_000_000 }),
+    },
+    { requiredKeys: ["kind"] },
+  ),
+  fc.constant({ kind: "unknown" as const }),
+  fc.constant({ kind: "notFound" as const }),
+);
+const notSent: fc.Arbitrary<Words> = fc.record({
+  kind: fc.constant("notSent" as const),
+  reason: fc.constantFrom("throttled" as const, "configuration" as const),
+  retryAt: fc.integer({ min: NOW - 1000, max: NOW + 1_000_000 }),
+});
+
+const mismatch = fc.integer({ min: 0, max: 19 }).map((dice) => dice === 0);
+const ask = fc.constant({ step: "ask" as const });
+const answer = fc.record({
+  step: fc.constant("answer" as const),
+  words: fc.oneof(yesOrNo, open, notSent),
+  mismatch,
+});
+const told = fc.record({ step: fc.constant("told" as const), words: fc.oneof(yesOrNo, open), mismatch });
+const wait = fc.record({
+  step: fc.constant("wait" as const),
+  ms: fc.oneof(
+    fc.integer({ min: 0, max: 20_000 }),
+    fc.constantFrom(1, 999, SETTLING_MS, 3_600_000, OVERDUE_MS),
+  ),
+});
+const crash = fc.constant({ step: "crash" as const });
+
+const steps: fc.Arbitrary<Step[]> = fc
+  .array(
+    fc.oneof(
+      { weight: 3, arbitrary: fc.tuple(ask, answer) },
+      { weight: 1, arbitrary: fc.tuple(ask) },
+      { weight: 1, arbitrary: fc.tuple(answer) },
+      { weight: 2, arbitrary: fc.tuple(told) },
+      { weight: 1, arbitrary: fc.tuple(wait) },
+      { weight: 1, arbitrary: fc.tuple(crash) },
+    ),
+    { maxLength: 20, size: "max" },
+  )
+  .map((parts) => parts.flat());
 
 /** Plays the steps as a ledger would, one ms apart at least, and tells of every verdict that was applied. */
 function play(history: Step[], fits: boolean): Moment[] {
@@ -1049,8 +1058,8 @@ function play(history: Step[], fits: boolean): Moment[] {
         now += next.ms;
         break;
       case "ask": {
-        const isDue = refund.dueAt !== null && refund.dueAt <= now && (refund.leaseUntil ?? 0) <= now;
-        if (question !== null || !isDue) break;
+        if (question !== null || refund.dueAt === null) break;
+        now = Math.max(now, refund.dueAt, refund.leaseUntil ?? 0);
         if (refund.clearToSubmit) {
           refund = { ...refund, ...submission(refund, now), version: refund.version + 1 };
           question = { asked: "submit", askedAt: now };
@@ -1083,12 +1092,12 @@ function play(history: Step[], fits: boolean): Moment[] {
 const isFinal = ({ state }: Refund) => state === "succeeded" || state === "failed";
 
 /** Checks a claim at every moment of many histories. */
-function always(claim: (moment: Moment) => void, runs = 3000): void {
+function always(claim: (moment: Moment) => void): void {
   fc.assert(
     fc.property(steps, fc.boolean(), (history, fits) => {
       for (const moment of play(history, fits)) claim(moment);
     }),
-    { numRuns: runs },
+    { numRuns: 1000 },
   );
 }
 
@@ -1234,7 +1243,7 @@ describe("whatever a channel says, in whatever order", () => {
 describe("the histories", () => {
   it("reach every state and every move, so that the claims above claim something", () => {
     const seen = new Set<string>();
-    for (const [history, fits] of fc.sample(fc.tuple(steps, fc.boolean()), 5000)) {
+    for (const [history, fits] of fc.sample(fc.tuple(steps, fc.boolean()), 2000)) {
       for (const { before, after } of play(history, fits)) {
         if (before.state !== after.state) seen.add(`${before.state} → ${after.state}`);
       }

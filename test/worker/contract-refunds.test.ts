@@ -268,6 +268,28 @@ describe("metadata", () => {
     });
   });
 
+  it("keeps numbers of 19 digits as they were written, as the SDKs of Java and Go send them", async () => {
+    const { app, charge } = await shop();
+    const body =
+      '{"amount":100,"description":"Returned","metadata":{"order":9223372036854775807,"a":-9007199254740993,"b":1234567890123456,"c":0.5,"d":"1"}}';
+    const { status, text } = await app.post(`/v1/charges/${charge.id}/refunds`, body);
+    expect(status).toBe(200);
+    expect(JSON.parse(text).metadata).toEqual({
+      order: "9223372036854775807",
+      a: "-9007199254740993",
+      b: "1234567890123456",
+      c: "0.5",
+      d: "1",
+    });
+  });
+
+  it.each(["1e400", "-1e400", `1${"0".repeat(400)}`])("is refused with the number %s", async (number) => {
+    const { app, charge } = await shop();
+    const body = `{"amount":100,"description":"Returned","metadata":{"a":${number}}}`;
+    const answer = await app.post(`/v1/charges/${charge.id}/refunds`, body);
+    await expectRefused({ app, charge }, answer, { param: "metadata" });
+  });
+
   it("is not inherited from the charge", async () => {
     const { app, charge } = await shop({}, { metadata: { color: "red" } });
     expect((await app.refund(charge, { amount: 100 })).body.metadata).toEqual({});
