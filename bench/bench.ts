@@ -1,16 +1,26 @@
 // npm run bench: what a request costs, on the bare runtime, beside the least that any such service must do.
 //   npm run bench                      every case, the exact counts and the size
 //   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, counts, size
-//   --quick          a short form, for a look in passing
-//   --requests N     requests per case (2000; 300 when quick), --concurrency N clients at once (8)
+//   --quick          a short form, for a look in passing; counts and size only when named
+//   --requests N     requests per case (2000; 200 when quick), --concurrency N clients at once (8)
 //   --profile        writes a profile per case and prints the heaviest functions; times are then not comparable
+// State is written below TMPDIR: a directory in memory leaves the disk out of the figures.
 // Ends with 1 when an answer is wrong or the books do not add up.
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Bundle, bundle, sharesOf, sizeOf } from "./bundle.ts";
-import { type Around, CASES, type CaseName, FLOORS, measureCase, measureFloor, type Size } from "./cases.ts";
+import {
+  type Around,
+  CASES,
+  type CaseName,
+  FLOORS,
+  measureCase,
+  measureFloor,
+  type Size,
+  warmUp,
+} from "./cases.ts";
 import { countWork } from "./counts.ts";
 import type { Figure } from "./measure.ts";
 import { Merchant } from "./merchant.ts";
@@ -39,14 +49,15 @@ async function main(): Promise<void> {
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown !== undefined)
     throw new UsageError(`there is no case "${unknown}"; there are ${known.join(", ")}`);
-  const wanted = (name: string) => positionals.length === 0 || positionals.includes(name);
+  const isExtra = (name: string) => EXTRAS.some((extra) => extra === name);
+  const wanted = (name: string) =>
+    positionals.includes(name) || (positionals.length === 0 && !(values.quick && isExtra(name)));
   const cases = CASE_NAMES.filter(wanted);
   // Counts are those of the named cases; alone, of all.
   const counted = cases.length === 0 ? CASE_NAMES : cases;
   const size: Size = {
     requests:
-      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "300" : "2000")) / 10) * 10,
-    warmUp: values.quick ? 100 : 300,
+      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "200" : "2000")) / 10) * 10,
     concurrency: wholeNumber("concurrency", values.concurrency),
   };
   // The bindings' configuration is read here without its secrets, which it would warn of.
@@ -54,17 +65,19 @@ async function main(): Promise<void> {
   const temporary = await mkdtemp(join(tmpdir(), "edge-refunds-bench-"));
   try {
     const at = (name: string) => join(temporary, name);
-    const [worker, floor, counting] = await Promise.all([
+    const [worker, floor] = await Promise.all([
       bundle(at("worker"), { readable: values.profile }),
       bundle(at("floor"), { config: join(import.meta.dirname, "floor.toml") }),
-      bundle(at("counting"), { main: "bench/counting-worker.ts" }),
     ]);
     console.log(
       `Node ${process.version}, workerd ${workerdVersion}, ${availableParallelism()} processors; ` +
         `${size.requests} requests a case, ${size.concurrency} at once`,
     );
     if (cases.length > 0) await measureAll(worker, floor, cases, size, at);
-    if (wanted("counts") && !values.profile) printCounts(await countWork(counting, counted, at("counts")));
+    if (wanted("counts") && !values.profile) {
+      const counting = await bundle(at("counting"), { main: "bench/counting-worker.ts" });
+      printCounts(await countWork(counting, counted, at("counts")));
+    }
     if (wanted("size") && !values.profile) await printSize(worker, at);
   } finally {
     await rm(temporary, { recursive: true, force: true });
@@ -96,11 +109,12 @@ async function measureAll(
   const { concurrency } = size;
   const merchant = await Merchant.open(worker, { state: at("state"), concurrency, inspect: values.profile });
   try {
+    await warmUp(merchant, size.requests / 5);
     for (const name of cases) {
       const figure = await measureCase(
         name,
         merchant,
-        size,
+        size.requests,
         values.profile ? withProfile(merchant) : undefined,
       );
       print(figure, floors.get(CASES[name].floor) ?? null, CASES[name].says);

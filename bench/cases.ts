@@ -1,20 +1,17 @@
 // What is measured. Every case runs on charges that were recorded before, with a key that the Worker remembers and code
 // that is warm.
-import type { LoadRequest } from "./load.ts";
+import type { LoadOutcome, LoadRequest } from "./load.ts";
 import { type Figure, type Judge, measure, sendJudged } from "./measure.ts";
-import { bodyOf, Merchant, QUIET_MS, type RefundOf } from "./merchant.ts";
+import { bodyOf, Merchant, type RefundOf } from "./merchant.ts";
+import { STILL_MS, untilIdle } from "./process-time.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Refunds of a charge in the cases that have several. */
 const SEVERAL = 10;
-/** Where no alarm follows. */
-const STILL_MS = 500;
 
 export interface Size {
   /** Requests measured in each case; a multiple of ten. */
   requests: number;
-  /** Requests before, so that the runtime has compiled what it will. */
-  warmUp: number;
   concurrency: number;
 }
 
@@ -59,56 +56,56 @@ export async function measureFloor(name: FloorName, runtime: Runtime, size: Size
   return await measure({
     name,
     pid: runtime.pid,
-    load: load(requests),
     // Several requests for one object may overtake each other.
-    judge: name === "floor" ? rowIs(1) : (answer) => Number(bodyOf(answer).row) > 1,
-    quietMs: STILL_MS,
+    send: () =>
+      sendJudged(load(requests), name === "floor" ? rowIs(1) : (answer) => Number(bodyOf(answer).row) > 1),
+    rest: () => untilIdle(runtime.pid, STILL_MS),
   });
+}
+
+/** Lets the runtime compile what the cases run, on charges of their own. */
+export async function warmUp(merchant: Merchant, count: number): Promise<void> {
+  const refunds = await refundEach(merchant, await merchant.record(count));
+  const reads = refunds.flatMap((one) => [merchant.retrieve(one), merchant.list(one.charge)]);
+  await merchant.send(reads, () => true);
 }
 
 export async function measureCase(
   name: CaseName,
   merchant: Merchant,
-  size: Size,
+  count: number,
   around: Around = (_, work) => work(),
 ): Promise<Figure> {
-  const { warm, requests, judge } = await prepare(name, merchant, size);
-  if (warm.length > 0) await sendJudged(merchant.load(warm), () => true);
-  const quietMs = name === "create" || name === "create-more" ? QUIET_MS : STILL_MS;
-  const { pid } = merchant.runtime;
-  return await around(name, () => measure({ name, pid, load: merchant.load(requests), judge, quietMs }));
+  const { requests, judge } = await prepare(name, merchant, count);
+  const send = async () => {
+    const outcome = await merchant.send(requests, judge);
+    if (name === "create-more") several.set(merchant, refundsIn(outcome));
+    return outcome;
+  };
+  return await around(name, () =>
+    measure({ name, pid: merchant.runtime.pid, send, rest: () => merchant.rest() }),
+  );
 }
 
-async function prepare(
+/** Makes what a case needs and returns its requests. */
+export async function prepare(
   name: CaseName,
   merchant: Merchant,
-  size: Size,
-): Promise<{ warm: LoadRequest[]; requests: LoadRequest[]; judge: Judge }> {
-  if (name === "create") {
-    const [spare, charges] = [await merchant.record(size.warmUp), await merchant.record(size.requests)];
-    return {
-      warm: spare.map((charge) => merchant.refund(charge)),
-      requests: charges.map((charge) => merchant.refund(charge)),
-      judge: (answer, i) => Merchant.refunded(answer, charges[i]),
-    };
-  }
-  if (name === "create-more") {
-    const spare = await merchant.record(Math.ceil(size.warmUp / SEVERAL));
-    const charges = await merchant.record(size.requests / SEVERAL);
+  count: number,
+): Promise<{ requests: LoadRequest[]; judge: Judge }> {
+  if (name === "create" || name === "create-more") {
+    const charges = await merchant.record(name === "create" ? count : count / SEVERAL);
     const chargeOf = (i: number) => charges[i % charges.length] ?? "";
-    return {
-      warm: Array.from({ length: size.warmUp }, (_, i) => merchant.refund(spare[i % spare.length] ?? "")),
-      requests: Array.from({ length: size.requests }, (_, i) => merchant.refund(chargeOf(i))),
-      judge: (answer, i) => Merchant.refunded(answer, chargeOf(i)),
-    };
+    const requests = Array.from({ length: count }, (_, i) => merchant.refund(chargeOf(i)));
+    return { requests, judge: (answer, i) => Merchant.refunded(answer, chargeOf(i)) };
   }
-  const refunds = await severalRefunds(merchant, size.requests / SEVERAL);
+  const refunds = await severalRefunds(merchant, count / SEVERAL);
   const of = (i: number) => refunds[i % refunds.length] as RefundOf;
-  const requestOf = (i: number) =>
-    name === "retrieve" ? merchant.retrieve(of(i)) : merchant.list(of(i).charge);
+  const requests = Array.from({ length: count }, (_, i) =>
+    name === "retrieve" ? merchant.retrieve(of(i)) : merchant.list(of(i).charge),
+  );
   return {
-    warm: Array.from({ length: size.warmUp }, (_, i) => requestOf(i)),
-    requests: Array.from({ length: size.requests }, (_, i) => requestOf(i)),
+    requests,
     judge: (answer, i) => {
       const body = bodyOf(answer);
       if (name === "retrieve") return body.id === of(i).refund && body.status === "succeeded";
@@ -118,13 +115,23 @@ async function prepare(
   };
 }
 
-/** Charges with ten refunds each, neighbours of different charges. */
-async function severalRefunds(merchant: Merchant, count: number): Promise<RefundOf[]> {
-  const charges = await merchant.record(count);
-  const all = Array.from({ length: count * SEVERAL }, (_, i) => charges[i % count] ?? "");
-  const requests = all.map((charge) => merchant.refund(charge));
-  const { answers } = await sendJudged(merchant.load(requests), (answer, i) =>
-    Merchant.refunded(answer, all[i]),
-  );
-  return answers.map((answer, i) => ({ charge: all[i] ?? "", refund: String(bodyOf(answer).id) }));
+const several = new WeakMap<Merchant, RefundOf[]>();
+
+/** Charges with ten refunds each, neighbours of different charges; made once. */
+async function severalRefunds(merchant: Merchant, charges: number): Promise<RefundOf[]> {
+  const known = several.get(merchant);
+  if (known !== undefined) return known;
+  const recorded = await merchant.record(charges);
+  const refunds = await refundEach(merchant, Array.from({ length: SEVERAL }, () => recorded).flat());
+  several.set(merchant, refunds);
+  return refunds;
+}
+
+async function refundEach(merchant: Merchant, charges: readonly string[]): Promise<RefundOf[]> {
+  const requests = charges.map((charge) => merchant.refund(charge));
+  return refundsIn(await merchant.send(requests, (answer, i) => Merchant.refunded(answer, charges[i])));
+}
+
+function refundsIn({ answers }: LoadOutcome): RefundOf[] {
+  return answers.map(bodyOf).map(({ charge, id }) => ({ charge: String(charge), refund: String(id) }));
 }

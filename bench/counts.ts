@@ -1,6 +1,6 @@
 // What one request does, counted exactly: see counting-worker.ts.
 import type { Bundle } from "./bundle.ts";
-import { CASES, type CaseName, measureCase } from "./cases.ts";
+import { type CaseName, prepare } from "./cases.ts";
 import { Merchant } from "./merchant.ts";
 
 const REQUESTS = 20;
@@ -16,21 +16,14 @@ export async function countWork(
   const read = async (): Promise<Record<string, number>> => (await fetch(`${url}/counts`)).json();
   try {
     const told = new Map<CaseName, Record<string, number>>();
-    for (const name of Object.keys(CASES).filter((known): known is CaseName =>
-      names.includes(known as CaseName),
-    )) {
-      const size = { requests: REQUESTS, warmUp: 0, concurrency: 1 };
-      await measureCase(name, merchant, size, async (_, work) => {
-        await merchant.rest();
-        await read();
-        const figure = await work();
-        const counted = await read();
-        told.set(
-          name,
-          Object.fromEntries(Object.entries(counted).map(([what, count]) => [what, count / REQUESTS])),
-        );
-        return figure;
-      });
+    for (const name of names) {
+      const { requests, judge } = await prepare(name, merchant, REQUESTS);
+      await merchant.rest();
+      await read();
+      await merchant.send(requests, judge);
+      await merchant.rest();
+      const counted = Object.entries(await read());
+      told.set(name, Object.fromEntries(counted.map(([what, count]) => [what, count / REQUESTS])));
     }
     await merchant.verify();
     return told;

@@ -1,6 +1,6 @@
 // One measurement: requests under load, every answer judged, and the runtime's processor time until it rests again.
 import { type Load, type LoadAnswer, type LoadOutcome, sendLoad } from "./load.ts";
-import { processorMs, untilIdle } from "./process-time.ts";
+import { processorMs } from "./process-time.ts";
 
 export type { Load } from "./load.ts";
 
@@ -19,6 +19,7 @@ export type Judge = (answer: LoadAnswer, index: number) => boolean;
 
 /** Sends requests and throws unless each one got the answer it should. */
 export async function sendJudged(load: Load, judge: Judge): Promise<LoadOutcome> {
+  if (load.requests.length === 0) throw new Error("there is nothing to send");
   const outcome = await sendLoad(load);
   const wrong = outcome.answers.flatMap((answer, index) =>
     answer.status === 200 && judge(answer, index) ? [] : [index],
@@ -36,17 +37,16 @@ export async function sendJudged(load: Load, judge: Judge): Promise<LoadOutcome>
 export interface Measurement {
   name: string;
   pid: number;
-  load: Load;
-  judge: Judge;
-  /** Later than this after an answer no work begins by itself. */
-  quietMs: number;
+  send: () => Promise<LoadOutcome>;
+  /** Waits until the runtime has nothing left to do. */
+  rest: () => Promise<void>;
 }
 
-export async function measure({ name, pid, load, judge, quietMs }: Measurement): Promise<Figure> {
-  await untilIdle(pid, quietMs);
+export async function measure({ name, pid, send, rest }: Measurement): Promise<Figure> {
+  await rest();
   const before = processorMs(pid);
-  const { seconds, answers } = await sendJudged(load, judge);
-  await untilIdle(pid, quietMs);
+  const { seconds, answers } = await send();
+  await rest();
   const used = processorMs(pid) - before;
   const latencies = answers.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
   return {

@@ -7,13 +7,13 @@ import { newApp } from "../scripts/admin-sql.ts";
 import { newMasterKeys } from "../scripts/dev-vars.ts";
 import { PROJECT } from "../scripts/wrangler.ts";
 import type { Bundle } from "./bundle.ts";
-import type { LoadAnswer, LoadRequest } from "./load.ts";
-import { type Load, sendJudged } from "./measure.ts";
-import { untilIdle } from "./process-time.ts";
+import type { LoadAnswer, LoadOutcome, LoadRequest } from "./load.ts";
+import { type Judge, sendJudged } from "./measure.ts";
+import { STILL_MS, untilIdle } from "./process-time.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
 
 /** A ledger's alarm fires 2 s after its last change. */
-export const QUIET_MS = 2_500;
+const QUIET_MS = 2_300;
 const CHARGE_AMOUNT = 10_000;
 const REFUND_AMOUNT = 100;
 
@@ -29,6 +29,8 @@ export class Merchant {
   readonly #concurrency: number;
   readonly #charges: string[] = [];
   #refunds = 0;
+  /** Refunds made when everything was at rest last. */
+  #rested = 0;
 
   private constructor(runtime: Runtime, app: string, key: string, concurrency: number) {
     this.runtime = runtime;
@@ -58,9 +60,14 @@ export class Merchant {
     }
   }
 
-  load(requests: LoadRequest[]): Load {
+  /** Sends requests under the merchant's key and throws unless each one got the answer it should. */
+  async send(requests: LoadRequest[], judge: Judge): Promise<LoadOutcome> {
     const headers = { Authorization: `Bearer ${this.#key}` };
-    return { url: this.runtime.url, headers, concurrency: this.#concurrency, requests };
+    const load = { url: this.runtime.url, headers, concurrency: this.#concurrency, requests };
+    const outcome = await sendJudged(load, judge);
+    const refunds = requests.filter(({ method, path }) => method === "POST" && path.endsWith("/refunds"));
+    this.#refunds += refunds.length;
+    return outcome;
   }
 
   /** Records paid charges and returns their ids. */
@@ -79,7 +86,7 @@ export class Merchant {
       };
       return { method: "POST", path: "/v1/charges", body: JSON.stringify(body) };
     });
-    const { answers } = await sendJudged(this.load(requests), (answer) => {
+    const { answers } = await this.send(requests, (answer) => {
       const { object, paid } = bodyOf(answer);
       return object === "charge" && paid === true;
     });
@@ -88,10 +95,9 @@ export class Merchant {
     return charges;
   }
 
-  /** A request that refunds a part of a charge. Each one is made: `refunded` must judge its answer. */
+  /** A request that refunds a part of a charge; `refunded` judges its answer. */
   refund(charge: string): LoadRequest {
     const body = JSON.stringify({ amount: REFUND_AMOUNT, description: "Returned" });
-    this.#refunds++;
     return { method: "POST", path: `/v1/charges/${charge}/refunds`, body };
   }
 
@@ -116,7 +122,8 @@ export class Merchant {
 
   /** Waits until no work is left, alarms included. */
   async rest(): Promise<void> {
-    await untilIdle(this.runtime.pid, QUIET_MS);
+    await untilIdle(this.runtime.pid, this.#rested === this.#refunds ? STILL_MS : QUIET_MS);
+    this.#rested = this.#refunds;
   }
 
   /** Compares D1 and every ledger with what was made. Throws when something is missing or too much. */
@@ -146,7 +153,7 @@ export class Merchant {
     const reads = this.#charges.map(
       (charge): LoadRequest => ({ method: "GET", path: `/v1/charges/${charge}` }),
     );
-    const { answers } = await sendJudged(this.load(reads), (a, i) => bodyOf(a).id === this.#charges[i]);
+    const { answers } = await this.send(reads, (a, i) => bodyOf(a).id === this.#charges[i]);
     const held = answers.reduce((sum, answer) => sum + Number(bodyOf(answer).amount_refunded), 0);
     expectEqual("amount_refunded of all charges in their ledgers", held, total);
     return `${this.#refunds} refunds of ${this.#charges.length} charges, ${total} in all: ledgers, D1 and events agree`;

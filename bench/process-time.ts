@@ -5,6 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Linux counts in ticks of 10 ms on every platform that Node runs on. */
 const TICK_MS = 10;
+/** After this long without work none is left, unless a timer is set. */
+export const STILL_MS = 500;
 const LOOK_MS = 100;
 const BUSY_MAX_MS = 120_000;
 

@@ -54,7 +54,7 @@ class Session {
 
   static async open(inspector: URL): Promise<Session> {
     const targets: { webSocketDebuggerUrl: string }[] = await (
-      await fetch(new URL("/json", inspector))
+      await fetch(`http://${inspector.host}/json`)
     ).json();
     const target = targets[0];
     if (target === undefined) throw new Error("the inspector knows no Worker");

@@ -59,13 +59,9 @@ const config :Workerd.Config = (
 async function start(directory: string): Promise<Start> {
   const started = performance.now();
   // workerd announces its sockets on the descriptor that it is told.
-  const child = spawn(
-    workerd.default as unknown as string,
-    ["serve", join(directory, "config.capnp"), "--control-fd=3"],
-    {
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-    },
-  );
+  const child = spawn(workerdPath, ["serve", join(directory, "config.capnp"), "--control-fd=3"], {
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
   try {
     const port = await listening(child);
     const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(READY_MS) });

@@ -1,89 +1,35 @@
 // The same security exam for every route (S1): it reads the routes from the app, so that a new one is examined without
 // being named here. Then guesses (S3) and replays (S4).
-import { env, exports } from "cloudflare:workers";
+import { exports } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../src/app.ts";
-import { hashKey, mintKey } from "../src/auth/api-key.ts";
-import { DEFAULT_SCOPES, SCOPES, type Scope } from "../src/auth/scope.ts";
+import { mintKey } from "../src/auth/api-key.ts";
+import { SCOPES, type Scope } from "../src/auth/scope.ts";
 import type { ChargeObject } from "../src/charges/schema.ts";
 import type { Route } from "../src/http/registry.ts";
 import { mintId } from "../src/ids.ts";
 import type { RefundObject } from "../src/refunds/schema.ts";
 import { generateSigningKeyPair, pingppSignature } from "../src/webhooks/signature.ts";
 import { inLedger, ledgersInUse, storedRows } from "./books.ts";
+import {
+  addKey,
+  bodyOf,
+  expectError,
+  expectNothingStored,
+  GUESSES,
+  nameOf,
+  type Objects,
+  paramsOf,
+  pathOf,
+} from "./exam.ts";
 import { type Answer, BASE, type ErrorObject, eventually, random, TestApp } from "./harness.ts";
 
 const LIMIT = 64 * 1024;
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/** Bodies that pass validation, where `{}` does not, so that the question is the one that is asked. */
-const BODIES: Record<string, unknown> = {
-  "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
-  "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
-  "POST /v1/webhook_endpoints": { url: "https://shop.example.com/hooks" },
-};
-/** Ids that nobody has. */
-const GUESSES: Record<string, () => string> = {
-  charge: () => mintId("charge", random),
-  refund: () => mintId("refund", random),
-  event: () => mintId("event", random),
-  endpoint: () => mintId("endpoint", random),
-};
 
-const nameOf = (route: Route) => `${route.method} ${route.path}`;
-const paramsOf = (route: Route) => [...route.path.matchAll(/:(\w+)/g)].map((match) => match[1] as string);
 const cases = routes.map((route) => [nameOf(route), route] as const);
 const changing = cases.filter(([, route]) => route.method !== "GET");
 const ofObjects = cases.filter(([, route]) => paramsOf(route).length > 0);
-
-/** One object of each kind, by the name routes have for it. */
-type Objects = Record<string, string>;
-
-function pathOf(route: Route, objects: Objects): string {
-  return route.path.replace(/:(\w+)/g, (_, name: string) => {
-    const id = objects[name];
-    if (id === undefined) throw new Error(`the exam has no id for :${name} of ${route.path}; give it one`);
-    return id;
-  });
-}
-
-const bodyOf = (route: Route) => (route.method === "GET" ? undefined : (BODIES[nameOf(route)] ?? {}));
-
-async function addKey(
-  app: TestApp,
-  columns: { scopes?: readonly Scope[]; expires?: number; revoked?: number },
-) {
-  const key = mintKey(false, random);
-  await env.DB.prepare(
-    "INSERT INTO api_keys (hash, id, app, livemode, name, scopes, created, expires_at, revoked_at) VALUES (?, ?, ?, 0, 'exam', ?, 0, ?, ?)",
-  )
-    .bind(
-      await hashKey(key),
-      mintId("apiKey", random),
-      app.id,
-      JSON.stringify(columns.scopes ?? DEFAULT_SCOPES),
-      columns.expires ?? null,
-      columns.revoked ?? null,
-    )
-    .run();
-  return key;
-}
-
-/** The answer is an error and nothing but an error: JSON, marked, and silent about what is behind it. */
-function expectError(answer: Answer<ErrorObject>, status: number): void {
-  expect({ status: answer.status, text: answer.text }).toMatchObject({ status });
-  expect(answer.headers.get("Content-Type")).toBe("application/json; charset=utf-8");
-  expect(answer.headers.get("Request-Id")).toMatch(/^iar_[0-9A-Za-z]{24}$/);
-  expect(answer.headers.get("Cache-Control")).toBe("no-store");
-  expect(Object.keys(answer.body)).toEqual(["error"]);
-  const { error } = answer.body;
-  expect(["invalid_request_error", "api_error", "channel_error"]).toContain(error.type);
-  expect(error.message).not.toBe("");
-  for (const value of Object.values(error)) expect(value).toBeTypeOf("string");
-  expect(answer.text).not.toMatch(
-    /<html|<!doctype|\.ts\b|node_modules|\bat \w+ \(|sqlite|d1_|select |insert /i,
-  );
-  expect(answer.text).not.toMatch(/sk_(test|live)_[0-9A-Za-z]/);
-}
 
 /** The exam's two tenants, the first of which owns one object of each kind. */
 let owner: TestApp;
@@ -114,14 +60,6 @@ beforeAll(async () => {
     without.set(scope, await addKey(stranger, { scopes: SCOPES.filter((other) => other !== scope) }));
   }
 });
-
-/** Nothing is stored meanwhile: every row of D1 stays what it is, and no ledger comes to hold anything. */
-async function expectNothingStored(attempt: () => Promise<void>): Promise<void> {
-  const [rows, ledgers] = [await storedRows(), await ledgersInUse()];
-  await attempt();
-  expect(await storedRows()).toEqual(rows);
-  expect(await ledgersInUse()).toEqual(ledgers);
-}
 
 it("the exam sees what is stored: a charge and a refund in D1 and in a ledger", async () => {
   const rows = await storedRows();
@@ -303,7 +241,8 @@ it.each(cases)("%s declares the answers that it gives, so that they can be docum
 });
 
 describe("a signed request (S4)", () => {
-  const HOOK = { url: "https://shop.example.com/hooks" };
+  /** Another body each time: within a second, equal requests have equal signatures. */
+  const hook = () => JSON.stringify({ url: `https://shop.example.com/${mintId("endpoint", random)}` });
 
   // Made once: making a pair takes longer than most tests.
   const mine = generateSigningKeyPair();
@@ -325,7 +264,7 @@ describe("a signed request (S4)", () => {
     };
     const endpoints = async () =>
       (await app.get<{ data: { id: string }[] }>("/v1/webhook_endpoints")).body.data;
-    const create = async (body = JSON.stringify(HOOK)) => {
+    const create = async (body = hook()) => {
       const path = "/v1/webhook_endpoints";
       const headers = await sign(path, body, "POST");
       return { headers, answer: await app.post<{ id: string }>(path, body, { headers }) };
@@ -351,7 +290,7 @@ describe("a signed request (S4)", () => {
   it("to make an endpoint makes one, however often it is replayed, also ten at once", async () => {
     const { app, sign, endpoints } = await signingApp();
     const path = "/v1/webhook_endpoints";
-    const body = JSON.stringify(HOOK);
+    const body = hook();
     const headers = await sign(path, body, "POST");
     const answers = await Promise.all(Array.from({ length: 10 }, () => app.post(path, body, { headers })));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -373,7 +312,7 @@ describe("a signed request (S4)", () => {
   it("of one app is none of another's", async () => {
     const { sign } = await signingApp();
     const { app: other, endpoints } = await signingApp(theirs);
-    const body = JSON.stringify(HOOK);
+    const body = hook();
     const headers = await sign("/v1/webhook_endpoints", body, "POST");
     expectSignatureRefused(await other.post("/v1/webhook_endpoints", body, { headers }));
     expect(await endpoints()).toEqual([]);

@@ -51,6 +51,9 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
       });
     }
   }
+  if (!form && value.metadata !== undefined && /\d{16}/.test(text)) {
+    value.metadata = withLongNumbers(text).metadata;
+  }
   return { value, form };
 }
 
@@ -74,9 +77,7 @@ function decodeJson(text: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProblemError({ code: "malformed_body", reason: "not_an_object" });
   }
-  const body = value as Record<string, unknown>;
-  if (body.metadata !== undefined && /\d{16}/.test(text)) body.metadata = withLongNumbers(text).metadata;
-  return body;
+  return value as Record<string, unknown>;
 }
 
 /** Metadata keeps numbers as their JSON text: an order number of 19 digits must not be rounded on the way. */

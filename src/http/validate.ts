@@ -9,21 +9,22 @@ import type { AppEnv } from "./registry.ts";
 type Failure = { success: boolean; error?: z.core.$ZodError };
 
 export function validate(target: "param" | "query", schema: z.ZodObject): MiddlewareHandler<AppEnv> {
-  return zValidator(target, schema, refuse);
+  return zValidator(target, schema, (result) => refuse(result, result.data));
 }
 
 export function validateBody(schema: z.ZodType): MiddlewareHandler<AppEnv> {
   const readForm = formReader(schema);
   return (c, next) => {
     const body = c.var.form ? readForm(c.var.body) : c.var.body;
-    return zValidator("json", schema, refuse, { validationFunction: (s) => s.safeParse(body) as never })(
+    const hook = (result: Failure) => refuse(result, body);
+    return zValidator("json", schema, hook, { validationFunction: (s) => s.safeParse(body) as never })(
       c as never,
       next,
     ) as Promise<undefined>;
   };
 }
 
-function refuse(result: Failure): undefined {
+function refuse(result: Failure, given: unknown): undefined {
   if (result.success) return;
   const issue = result.error?.issues[0];
   if (issue === undefined) throw new ProblemError({ code: "internal" });
@@ -33,8 +34,12 @@ function refuse(result: Failure): undefined {
   throw new ProblemError({
     code: "invalid_parameter",
     param: String(issue.path[0] ?? "body"),
-    reason: reasonOf(issue),
+    reason: isMissing(given, issue.path) ? ["缺少该参数", "it is required"] : reasonOf(issue),
   });
+}
+
+function isMissing(given: unknown, path: readonly PropertyKey[]): boolean {
+  return path.length === 1 && !Object.hasOwn(given as object, path[0] as PropertyKey);
 }
 
 /** The errors our own refinements name. */
@@ -58,9 +63,7 @@ function reasonOf(issue: z.core.$ZodIssue): [zh: string, en: string] {
   if (rule !== undefined) return rule;
   switch (issue.code) {
     case "invalid_type":
-      return "input" in issue && issue.input === undefined
-        ? ["缺少该参数", "it is required"]
-        : [`类型必须为 ${issue.expected}`, `it must be of type ${issue.expected}`];
+      return [`类型必须为 ${issue.expected}`, `it must be of type ${issue.expected}`];
     case "too_small":
       return [`不能小于 ${issue.minimum}`, `it must be at least ${issue.minimum}`];
     case "too_big":

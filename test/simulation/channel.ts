@@ -90,6 +90,8 @@ export class SimulatedChannel {
   calls = 0;
   /** Submissions and turns of fate that are still to come. */
   #coming = 0;
+  /** Submissions on their way, by number. */
+  readonly #underWay = new Map<string, number>();
   /** Notices nobody has taken yet. */
   notices = 0;
 
@@ -171,7 +173,9 @@ export class SimulatedChannel {
     let verdict = speak("unknown");
     const arrived = new Promise<void>((resolve) => {
       if (!arrives) return;
+      if (asked === "refund") this.#count(order.number, 1);
       this.#later(arrivesIn, () => {
+        if (asked === "refund") this.#count(order.number, -1);
         verdict = asked === "refund" ? this.#land(order, askedAt) : this.#look(order, askedAt);
         resolve();
       });
@@ -192,7 +196,9 @@ export class SimulatedChannel {
     const book = this.#open(order);
     book.landings += 1;
     if (book.state === "nothing" || (book.state === "declined" && book.effects === 0 && dice.chance(0.3))) {
-      if (dice.chance(this.faults.transientNo)) {
+      // Most dangerous while another submission of the number is still to land.
+      const risk = (this.#underWay.get(order.number) ?? 0) > 0 ? 3 : 1;
+      if (dice.chance(this.faults.transientNo * risk)) {
         if (dice.chance(0.5)) {
           book.state = "declined";
           this.#tell(book, "once");
@@ -204,6 +210,10 @@ export class SimulatedChannel {
       this.#begin(book, dice.chance(this.faults.stuck) ? "abnormal" : dice.pick(FATES));
     }
     return truth(book, order, askedAt);
+  }
+
+  #count(number: string, change: number): void {
+    this.#underWay.set(number, (this.#underWay.get(number) ?? 0) + change);
   }
 
   #look(order: RefundOrder, askedAt: number): Verdict {

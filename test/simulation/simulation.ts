@@ -54,7 +54,12 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   raise(world, stormEnds);
   worker.sweepUntil(clock.time + 30 * DAY);
   loseLedgers(world, charges, stormEnds);
-  for (const charge of charges) for (let n = dice.between(1, 3); n > 0; n--) void clients.visit(charge);
+  for (const charge of charges) {
+    for (let n = dice.between(1, 4); n > 0; n--) {
+      const arrives = dice.chance(0.5) ? clock.time : dice.between(clock.time, stormEnds);
+      clock.at(arrives, () => void clients.visit(charge));
+    }
+  }
   await clock.run(stormEnds);
 
   // Healing: faults end, requests under way end, the sweeper sweeps, and somebody looks at every charge once.
@@ -196,10 +201,12 @@ async function recordCharges(world: World): Promise<Charge[]> {
 function raise(world: World, until: number): void {
   const { dice, clock, d1, channel } = world;
   const upTo = (most: number) => (dice.chance(0.35) ? 0 : dice.next() * most);
+  // On some days the machines live through it all, and what hangs is not helped by a restart.
+  const restarts = dice.chance(0.7);
   world.faults = {
-    crashBeforeCommit: upTo(0.03),
-    crashAfterCommit: upTo(0.06),
-    evict: upTo(0.1),
+    crashBeforeCommit: restarts ? upTo(0.03) : 0,
+    crashAfterCommit: restarts ? upTo(0.06) : 0,
+    evict: restarts ? upTo(0.1) : 0,
     zombie: dice.next(),
     answerLost: upTo(0.15),
     overloaded: upTo(0.1),
@@ -209,14 +216,16 @@ function raise(world: World, until: number): void {
     alarmTwice: upTo(0.2),
   };
   channel.spacingMs = dice.pick([0, 0, 2000, 15_000]);
+  // Some days everything is late: then a "no" must not be believed too early.
+  const slowDay = dice.chance(0.25);
   channel.faults = {
     lost: upTo(0.2),
-    late: upTo(0.3),
+    late: slowDay ? 0.6 : upTo(0.3),
     mute: upTo(0.2),
     error: upTo(0.2),
     throttle: upTo(0.2),
     miss: upTo(0.5),
-    transientNo: upTo(0.3),
+    transientNo: slowDay ? 0.4 : upTo(0.3),
     lie: dice.chance(0.5) ? dice.next() * 0.4 : 0,
     wrong: upTo(0.3),
     stuck: upTo(0.2),
@@ -225,7 +234,7 @@ function raise(world: World, until: number): void {
     down: false,
     failBefore: upTo(0.1),
     failAfter: upTo(0.1),
-    hang: upTo(0.05),
+    hang: upTo(0.1),
     delayMs: dice.pick([5, 50, 4000]),
   };
   d1.faults = d1Faults;
@@ -241,7 +250,7 @@ function raise(world: World, until: number): void {
     });
   }
   const everyMs = dice.between(5_000, 90_000);
-  for (let at = clock.time + everyMs; at < until; at += dice.between(1, 2 * everyMs)) {
+  for (let at = clock.time + everyMs; restarts && at < until; at += dice.between(1, 2 * everyMs)) {
     clock.at(at, () => world.kill());
   }
   // Far enough apart that what was sent before a jump has landed before the next.

@@ -123,6 +123,10 @@ describe("a body", () => {
     ["extra", (deep: string) => `{"amount":100,"description":"Returned","extra":{"a":${deep}}}`],
     ["metadata", (deep: string) => `{"amount":100,"description":"Returned","metadata":{"a":${deep}}}`],
     ["color", (deep: string) => `{"amount":100,"description":"Returned","color":${deep}}`],
+    [
+      "extra",
+      (deep: string) => `{"description":"x","metadata":{"a":${"9".repeat(19)}},"extra":{"a":${deep}}}`,
+    ],
   ])("whose %s nests", (param, around) => {
     it.each([30_000, 1_500, 101])("%d levels deep is refused with 400", async (levels) => {
       const { create, untouched } = await shop();

@@ -1,0 +1,244 @@
+// Every error a client can get: its status, type, code and param, and the texts that clients match.
+import { describe, expect, it } from "vitest";
+import { type Problem, ProblemError, refusalText, renderProblem } from "../../src/http/problem.ts";
+import { channelRefusalText } from "../../src/refunds/refund.ts";
+
+const charge = "ch_0123456789ABCDEFGHIJKLMN";
+const refund = "re_0123456789ABCDEFGHIJKLMN";
+
+type Code = Problem["code"];
+/** One of every code; those with several renderings, one of each. */
+type Samples = { [Key in Code]: [Extract<Problem, { code: Key }>, ...Extract<Problem, { code: Key }>[]] };
+
+const SAMPLES: Samples = {
+  unsupported: [{ code: "unsupported", feature: "approve" }],
+  unknown_refund: [{ code: "unknown_refund", refund }],
+  request_keys_disagree: [{ code: "request_keys_disagree" }],
+  idempotency_key_reused: [{ code: "idempotency_key_reused", refund }],
+  refund_no_reused: [{ code: "refund_no_reused", refund }],
+  charge_frozen: [
+    { code: "charge_frozen", freeze: "conflict", charge },
+    { code: "charge_frozen", freeze: "lost", charge },
+  ],
+  charge_not_paid: [{ code: "charge_not_paid", charge }],
+  charge_reversed: [{ code: "charge_reversed", charge }],
+  fully_refunded: [{ code: "fully_refunded", charge, orderNo: "order-1" }],
+  refund_window_closed: [{ code: "refund_window_closed", channel: "alipay" }],
+  too_many_refunds: [{ code: "too_many_refunds", limit: 50 }],
+  charge_disputed: [{ code: "charge_disputed", refundable: 40 }],
+  partial_refund_unsupported: [{ code: "partial_refund_unsupported", channel: "cnp_u", amount: 10_000 }],
+  refund_amount_exceeded: [{ code: "refund_amount_exceeded", refundable: 1234 }],
+  channel_not_configured: [{ code: "channel_not_configured", channel: "wx" }],
+  charge_facts_final: [{ code: "charge_facts_final", param: "time_paid" }],
+  another_payment: [{ code: "another_payment", transactionNo: "T1" }],
+  illegal_transition: [{ code: "illegal_transition", refund, status: "failed" }],
+  invalid_parameter: [
+    { code: "invalid_parameter", param: "amount", reason: ["不能小于 1", "it must be at least 1"] },
+  ],
+  unknown_parameter: [{ code: "unknown_parameter", param: "amout" }],
+  malformed_body: [
+    { code: "malformed_body", reason: "json" },
+    { code: "malformed_body", reason: "form" },
+    { code: "malformed_body", reason: "utf8" },
+    { code: "malformed_body", reason: "not_an_object" },
+  ],
+  body_too_large: [{ code: "body_too_large" }],
+  unsupported_media_type: [{ code: "unsupported_media_type" }],
+  bad_key: [
+    { code: "bad_key", key: "sk_test_*************************" },
+    { code: "bad_key", key: null },
+  ],
+  signature_invalid: [
+    { code: "signature_invalid", reason: "missing" },
+    { code: "signature_invalid", reason: "stale" },
+    { code: "signature_invalid", reason: "mismatch" },
+    { code: "signature_invalid", reason: "used" },
+    { code: "signature_invalid", reason: "malformed" },
+  ],
+  scope_missing: [{ code: "scope_missing", scope: "refunds:write" }],
+  not_found: [
+    { code: "not_found", object: "charge", id: charge },
+    { code: "not_found", object: "refund", id: refund },
+    { code: "not_found", object: "event", id: "evt_1" },
+    { code: "not_found", object: "webhook_endpoint", id: "we_1" },
+  ],
+  no_such_route: [{ code: "no_such_route", path: "/v1/nothing" }],
+  method_not_allowed: [{ code: "method_not_allowed", method: "PATCH", allow: ["GET", "HEAD", "POST"] }],
+  transaction_no_used: [{ code: "transaction_no_used" }],
+  checkout_call: [{ code: "checkout_call" }],
+  endpoint_limit: [{ code: "endpoint_limit", limit: 20 }],
+  too_many_charges_of_order: [{ code: "too_many_charges_of_order" }],
+  unavailable: [{ code: "unavailable", retryAfterSeconds: 2 }],
+  wrong_namespace: [{ code: "wrong_namespace" }],
+  internal: [{ code: "internal" }],
+};
+const ALL: Problem[] = Object.values(SAMPLES).flat();
+
+interface Body {
+  error: { type: string; message: string; code?: string; param?: string };
+}
+const render = (problem: Problem, language: "zh" | "en" = "zh") => {
+  const { status, body, headers } = renderProblem(problem, language);
+  return { status, headers, error: (JSON.parse(body) as Body).error };
+};
+
+const INVALID = "invalid_request_error";
+
+/** Status, type, code and param; `-` where the field is left out. */
+const TABLE: Record<Code, [status: number, type: string, code: string, param: string]> = {
+  unsupported: [503, "api_error", "-", "-"],
+  unknown_refund: [404, INVALID, "-", "id"],
+  request_keys_disagree: [400, INVALID, "idempotency_key_reused", "-"],
+  idempotency_key_reused: [400, INVALID, "idempotency_key_reused", "-"],
+  refund_no_reused: [400, INVALID, "refund_no_reused", "refund_no"],
+  charge_frozen: [400, INVALID, "charge_frozen", "-"],
+  charge_not_paid: [400, INVALID, "charge_not_paid", "-"],
+  charge_reversed: [400, INVALID, "charge_reversed", "-"],
+  fully_refunded: [400, INVALID, "-", "-"],
+  refund_window_closed: [400, INVALID, "-", "Refund_time"],
+  too_many_refunds: [400, INVALID, "too_many_refunds", "-"],
+  charge_disputed: [400, INVALID, "charge_disputed", "-"],
+  partial_refund_unsupported: [400, INVALID, "partial_refund_unsupported", "amount"],
+  refund_amount_exceeded: [400, INVALID, "refund_amount_exceeded", "amount"],
+  channel_not_configured: [402, "channel_error", "channel_not_configured", "-"],
+  charge_facts_final: [400, INVALID, "-", "time_paid"],
+  another_payment: [400, INVALID, "-", "transaction_no"],
+  illegal_transition: [400, INVALID, "-", "id"],
+  invalid_parameter: [400, INVALID, "-", "amount"],
+  unknown_parameter: [400, INVALID, "-", "amout"],
+  malformed_body: [400, INVALID, "-", "-"],
+  body_too_large: [413, INVALID, "-", "-"],
+  unsupported_media_type: [415, INVALID, "-", "-"],
+  bad_key: [401, INVALID, "-", "-"],
+  signature_invalid: [401, INVALID, "signature_invalid", "-"],
+  scope_missing: [401, INVALID, "scope_missing", "-"],
+  not_found: [404, INVALID, "-", "id"],
+  no_such_route: [404, INVALID, "-", "-"],
+  method_not_allowed: [405, INVALID, "-", "-"],
+  transaction_no_used: [400, INVALID, "transaction_no_used", "transaction_no"],
+  checkout_call: [400, INVALID, "-", "paid"],
+  endpoint_limit: [400, INVALID, "-", "-"],
+  too_many_charges_of_order: [400, INVALID, "-", "order_no"],
+  unavailable: [503, "api_error", "-", "-"],
+  wrong_namespace: [503, "api_error", "-", "-"],
+  internal: [500, "api_error", "-", "-"],
+};
+
+describe("a problem", () => {
+  it.each(Object.entries(TABLE) as [Code, (typeof TABLE)[Code]][])("%s is %j", (code, row) => {
+    const { status, error } = render(SAMPLES[code][0]);
+    expect([status, error.type, error.code ?? "-", error.param ?? "-"]).toEqual(row);
+  });
+
+  it.each(ALL)(
+    "has a type and a text in both languages, and neither code nor param is null: %j",
+    (problem) => {
+      const texts = (["zh", "en"] as const).map((language) => {
+        const { error } = render(problem, language);
+        expect(Object.keys(error)).toEqual(
+          ["type", "message", "code", "param"].filter((key) => key in error),
+        );
+        for (const value of Object.values(error)) expect(value).toMatch(/\S/);
+        expect([INVALID, "api_error", "channel_error"]).toContain(error.type);
+        return error.message;
+      });
+      expect(texts[0]).toMatch(/\p{Script=Han}/u);
+      expect(texts[1]).not.toMatch(/\p{Script=Han}/u);
+      for (const text of texts) expect(text).not.toMatch(/undefined|null|\[object|NaN/);
+    },
+  );
+
+  it("is the same error in both languages but for its text", () => {
+    for (const problem of ALL) {
+      const [zh, en] = [render(problem, "zh"), render(problem, "en")];
+      expect({ ...en, error: { ...en.error, message: "" } }).toEqual({
+        ...zh,
+        error: { ...zh.error, message: "" },
+      });
+      expect(en.error.message).not.toBe(zh.error.message);
+    }
+  });
+
+  it("is never a status that SDKs mis-handle", () => {
+    for (const problem of ALL) expect([408, 409, 502]).not.toContain(render(problem).status);
+  });
+
+  it("of ours is an api_error, and asks to come back exactly where it says 503", () => {
+    for (const problem of ALL) {
+      const { status, headers, error } = render(problem);
+      expect(status >= 500).toBe(error.type === "api_error");
+      expect("Retry-After" in headers).toBe(status === 503);
+      if (status === 503) expect(headers["Retry-After"]).toMatch(/^[1-9]\d*$/);
+    }
+  });
+
+  it("of a lost ledger is ours, of a conflict the caller's", () => {
+    const [conflict, lost] = SAMPLES.charge_frozen.map((problem) => render(problem));
+    expect([conflict?.status, conflict?.error.code]).toEqual([400, "charge_frozen"]);
+    expect([lost?.status, lost?.error.type, lost?.error.code]).toEqual([503, "api_error", "charge_frozen"]);
+  });
+
+  it("says how long to wait, which methods there are, and how to authenticate", () => {
+    expect(render(SAMPLES.unavailable[0]).headers).toEqual({ "Retry-After": "2" });
+    expect(render(SAMPLES.method_not_allowed[0]).headers).toEqual({ Allow: "GET, HEAD, POST" });
+    expect(render(SAMPLES.bad_key[0]).headers).toHaveProperty("WWW-Authenticate");
+  });
+
+  it("names the refundable amount where it was too much", () => {
+    for (const language of ["zh", "en"] as const) {
+      expect(render(SAMPLES.refund_amount_exceeded[0], language).error.message).toContain("1234");
+      expect(render(SAMPLES.charge_disputed[0], language).error.message).toContain("40");
+    }
+  });
+
+  it("names the original refund where a key was reused", () => {
+    for (const problem of [SAMPLES.idempotency_key_reused[0], SAMPLES.refund_no_reused[0]]) {
+      expect(render(problem).error.message).toContain(refund);
+      expect(render(problem, "en").error.message).toContain(refund);
+    }
+  });
+
+  it("thrown as an error tells its code and no more: messages end up in logs", () => {
+    const error = new ProblemError({ code: "bad_key", key: "sk_test_secret" });
+    expect(error.message).toBe("bad_key");
+    expect(error.problem).toEqual({ code: "bad_key", key: "sk_test_secret" });
+  });
+
+  it("of a promise that could not be kept has the same words as the refusal", () => {
+    const refusal = SAMPLES.charge_not_paid[0];
+    expect(refusalText(refusal, "zh")).toBe(render(refusal).error.message);
+    expect(refusalText(refusal, "en")).toBe(render(refusal, "en").error.message);
+  });
+});
+
+describe("the texts that clients match (contract.md §5)", () => {
+  const zh = (problem: Problem) => render(problem).error.message;
+
+  it("already fully refunded", () => {
+    expect(zh(SAMPLES.fully_refunded[0])).toBe(
+      "不能对订单号 order-1 发起退款，因为已经全额退款了。Charge id: ch_0123456789ABCDEFGHIJKLMN。",
+    );
+  });
+
+  it("unknown charge and unknown refund", () => {
+    expect(SAMPLES.not_found.slice(0, 2).map(zh)).toEqual([
+      "未找到 charge : ch_0123456789ABCDEFGHIJKLMN。",
+      "未找到 refund : re_0123456789ABCDEFGHIJKLMN。",
+    ]);
+    expect(zh(SAMPLES.unknown_refund[0])).toBe("未找到 refund : re_0123456789ABCDEFGHIJKLMN。");
+  });
+
+  it("bad key", () => {
+    expect(zh(SAMPLES.bad_key[0])).toBe("提供了无效的 API KEY: sk_test_*************************。");
+  });
+
+  it("past the window", () => {
+    expect(zh(SAMPLES.refund_window_closed[0])).toBe("退款时间超出渠道 alipay 允许的最晚退款时间");
+  });
+
+  it("the channel's refusal", () => {
+    expect(channelRefusalText("alipay", "NOT_ENOUGH: 余额不足", "zh")).toBe(
+      "退款 alipay 已被支付渠道拒绝。来自渠道的信息：NOT_ENOUGH: 余额不足",
+    );
+  });
+});

@@ -1,0 +1,84 @@
+// What the exam of every route asks with: bodies that pass validation, ids by name, keys, and what any error must be.
+import { env } from "cloudflare:workers";
+import { expect } from "vitest";
+import { hashKey, mintKey } from "../src/auth/api-key.ts";
+import { DEFAULT_SCOPES, type Scope } from "../src/auth/scope.ts";
+import type { Route } from "../src/http/registry.ts";
+import { mintId } from "../src/ids.ts";
+import { ledgersInUse, storedRows } from "./books.ts";
+import { type Answer, type ErrorObject, random, type TestApp } from "./harness.ts";
+
+/** Bodies that pass validation, where `{}` does not, so that the question is the one that is asked. */
+const BODIES: Record<string, unknown> = {
+  "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
+  "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
+  "POST /v1/webhook_endpoints": { url: "https://shop.example.com/hooks" },
+};
+/** Ids that nobody has. */
+export const GUESSES: Record<string, () => string> = {
+  charge: () => mintId("charge", random),
+  refund: () => mintId("refund", random),
+  event: () => mintId("event", random),
+  endpoint: () => mintId("endpoint", random),
+};
+
+export const nameOf = (route: Route) => `${route.method} ${route.path}`;
+export const paramsOf = (route: Route) =>
+  [...route.path.matchAll(/:(\w+)/g)].map((match) => match[1] as string);
+/** One object of each kind, by the name routes have for it. */
+export type Objects = Record<string, string>;
+
+export function pathOf(route: Route, objects: Objects): string {
+  return route.path.replace(/:(\w+)/g, (_, name: string) => {
+    const id = objects[name];
+    if (id === undefined) throw new Error(`the exam has no id for :${name} of ${route.path}; give it one`);
+    return id;
+  });
+}
+
+export const bodyOf = (route: Route) => (route.method === "GET" ? undefined : (BODIES[nameOf(route)] ?? {}));
+
+export async function addKey(
+  app: TestApp,
+  columns: { scopes?: readonly Scope[]; expires?: number; revoked?: number },
+) {
+  const key = mintKey(false, random);
+  await env.DB.prepare(
+    "INSERT INTO api_keys (hash, id, app, livemode, name, scopes, created, expires_at, revoked_at) VALUES (?, ?, ?, 0, 'exam', ?, 0, ?, ?)",
+  )
+    .bind(
+      await hashKey(key),
+      mintId("apiKey", random),
+      app.id,
+      JSON.stringify(columns.scopes ?? DEFAULT_SCOPES),
+      columns.expires ?? null,
+      columns.revoked ?? null,
+    )
+    .run();
+  return key;
+}
+
+/** The answer is an error and nothing but an error: JSON, marked, and silent about what is behind it. */
+export function expectError(answer: Answer<ErrorObject>, status: number): void {
+  expect({ status: answer.status, text: answer.text }).toMatchObject({ status });
+  expect(answer.headers.get("Content-Type")).toBe("application/json; charset=utf-8");
+  expect(answer.headers.get("Request-Id")).toMatch(/^iar_[0-9A-Za-z]{24}$/);
+  expect(answer.headers.get("Cache-Control")).toBe("no-store");
+  expect(Object.keys(answer.body)).toEqual(["error"]);
+  const { error } = answer.body;
+  expect(["invalid_request_error", "api_error", "channel_error"]).toContain(error.type);
+  expect(error.message).not.toBe("");
+  for (const value of Object.values(error)) expect(value).toBeTypeOf("string");
+  expect(answer.text).not.toMatch(
+    /<html|<!doctype|\.ts\b|node_modules|\bat \w+ \(|sqlite|d1_|select |insert /i,
+  );
+  expect(answer.text).not.toMatch(/sk_(test|live)_[0-9A-Za-z]/);
+}
+
+/** Nothing is stored meanwhile: every row of D1 stays what it is, and no ledger comes to hold anything. */
+export async function expectNothingStored(attempt: () => Promise<void>): Promise<void> {
+  const [rows, ledgers] = [await storedRows(), await ledgersInUse()];
+  await attempt();
+  expect(await storedRows()).toEqual(rows);
+  expect(await ledgersInUse()).toEqual(ledgers);
+}
