@@ -2,6 +2,7 @@
 // answer is judged, and at the end the books must add up: a benchmark that takes errors for work measures nothing.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { unstable_splitSqlQuery } from "wrangler";
 import { newApp } from "../scripts/admin-sql.ts";
 import { newMasterKeys } from "../scripts/dev-vars.ts";
@@ -122,7 +123,10 @@ export class Merchant {
 
   /** Waits until no work is left, alarms included. */
   async rest(): Promise<void> {
-    await untilIdle(this.runtime.pid, this.#rested === this.#refunds ? STILL_MS : QUIET_MS);
+    const quietMs = this.#rested === this.#refunds ? STILL_MS : QUIET_MS;
+    // Sampling keeps the process busy.
+    if (this.runtime.inspector !== null) await sleep(2 * quietMs);
+    else await untilIdle(this.runtime.pid, quietMs);
     this.#rested = this.#refunds;
   }
 

@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const SAMPLE_US = 200;
+const SAMPLE_US = 500;
 const ANSWER_MS = 30_000;
 
 interface CallFrame {
@@ -58,7 +58,10 @@ class Session {
     ).json();
     const target = targets[0];
     if (target === undefined) throw new Error("the inspector knows no Worker");
-    const socket = new WebSocket(target.webSocketDebuggerUrl);
+    // The inspector refuses a client that names itself and not where it comes from; only Node's WebSocket has headers.
+    const socket = new WebSocket(target.webSocketDebuggerUrl, {
+      headers: { Origin: "http://127.0.0.1" },
+    } as never);
     await new Promise((resolve, reject) => {
       socket.addEventListener("open", resolve);
       socket.addEventListener("error", () => reject(new Error("the inspector does not answer")));

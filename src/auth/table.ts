@@ -41,7 +41,7 @@ export const signingKeys = sqliteTable(
 export const usedSignatures = sqliteTable(
   "used_signatures",
   {
-    /** SHA-256 of the signature, hex. */
+    /** `{app}/{test|live}/{SHA-256 of the signature, hex}`. */
     hash: text().primaryKey(),
     /** ms since the epoch; past it the signature's timestamp is stale anyway. */
     expiresAt: integer("expires_at").notNull(),

@@ -1,8 +1,9 @@
 // A ledger's own storage: two tables, read once into memory and written through. Nothing is created before a charge is
 // hydrated, so that a guessed id leaves nothing behind. Row 0 of `refunds` holds the charge, the others one refund each;
 // `outbox` holds the events D1 does not have yet. Every write happens inside the ledger's transaction.
-import type { Event } from "../events/event.ts";
+import type { Event, EventType } from "../events/event.ts";
 import type { Refund } from "../refunds/refund.ts";
+import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import type { Charge, Freeze } from "./charge.ts";
 import type { LedgerStorage } from "./ledger-ports.ts";
 
@@ -16,6 +17,27 @@ export interface Cover {
   synced: number;
   /** When D1 should have the current version, ms; null when it has it. */
   syncDueAt: number | null;
+}
+
+/** How the parts of a ledger get at its book. */
+export interface Books {
+  /** Null before the charge is hydrated. */
+  enter(): Book | null;
+  /** One transaction; if it throws, what was read before it is void. */
+  write<T>(work: () => T): T;
+  /** Makes sure that an alarm is set for what is left to do. */
+  arm(): void;
+  /** Renders events of a refund into the outbox, within a transaction. */
+  addEvents(book: Book, refund: Refund, types: EventType[]): void;
+}
+
+/** A refund whose version has grown: D1 should hear of it soon. */
+export function dirty(refund: Refund, now: number): Refund {
+  return { ...refund, syncDueAt: refund.syncDueAt ?? now + SYNC_WITHIN_MS };
+}
+
+export function changedRefund(refund: Refund, change: Partial<Refund>, now: number): Refund {
+  return dirty({ ...refund, ...change, version: refund.version + 1 }, now);
 }
 
 export class Book {
@@ -83,13 +105,22 @@ export class Book {
     this.#cover = cover;
   }
 
+  /** A new refund never takes another one's place: two with one sequence fail the transaction. */
   save(refund: Refund): void {
-    this.#storage.sql.exec(
-      "INSERT OR REPLACE INTO refunds (seq, doc) VALUES (?, ?)",
-      refund.seq,
-      JSON.stringify(refund),
-    );
+    const doc = JSON.stringify(refund);
+    if (this.#refunds.has(refund.id)) {
+      this.#storage.sql.exec("UPDATE refunds SET doc = ? WHERE seq = ?", doc, refund.seq);
+      this.#refunds.set(refund.id, refund);
+      return;
+    }
+    this.#storage.sql.exec("INSERT INTO refunds (seq, doc) VALUES (?, ?)", refund.seq, doc);
+    const later = this.refunds.filter(({ seq }) => seq > refund.seq);
     this.#refunds.set(refund.id, refund);
+    // Refunds taken over from D1 may be older than the newest: the map stays in the order of creation.
+    for (const newer of later) {
+      this.#refunds.delete(newer.id);
+      this.#refunds.set(newer.id, newer);
+    }
   }
 
   addEvent(event: Event): void {

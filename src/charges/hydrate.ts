@@ -24,13 +24,13 @@ export function withProjection(
   now: number,
 ): { cover: Cover; refunds: Refund[] } {
   const taken: Refund[] = [];
-  const seqs = new Map(book.refunds.map((refund) => [refund.seq, refund.id]));
+  const seqs = new Set(book.refunds.map(({ seq }) => seq));
   let nextSeq = Math.max(book.nextSeq - 1, ...projection.refunds.map((refund) => refund.seq)) + 1;
   for (const theirs of projection.refunds) {
     const ours = book.find(theirs.id);
     if (ours !== undefined && ours.version >= theirs.version) continue;
-    const owner = seqs.get(theirs.seq);
-    const seq = owner === undefined || owner === theirs.id ? theirs.seq : nextSeq++;
+    const isFree = !seqs.has(theirs.seq);
+    const seq = ours?.seq ?? (isFree ? theirs.seq : nextSeq++);
     taken.push({ ...imported(theirs, now), seq });
   }
   const known = book.charge.version >= projection.charge.version ? book.charge : projection.charge;

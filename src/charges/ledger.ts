@@ -2,26 +2,23 @@
 // it. Every check stands in one synchronous transaction with the write that depends on it; nothing is awaited between.
 // After a reservation the refund exists, and every path here leads on to its outcome: the request that made it, the
 // alarm, or the next call that enters.
-import type { ChannelAccount, Verdict } from "../channels/channel.ts";
 import { within } from "../deadline.ts";
 import type { EventType } from "../events/event.ts";
 import { refusalText } from "../http/problem.ts";
-import { askChannel } from "../refunds/drive-refund.ts";
-import { holdsMoney, type Refund } from "../refunds/refund.ts";
+import type { Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
 import {
   accountFor,
+  type Reservation,
   refusedRefund,
   reserveRefund,
   SYNC_WITHIN_MS,
-  submission,
 } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
-import { settleRefund } from "../refunds/settle-refund.ts";
 import { AlarmClock, nextDue } from "./alarm-clock.ts";
-import { balanceOf } from "./balance.ts";
-import { Book } from "./book.ts";
+import { Book, type Books } from "./book.ts";
 import { changeCharge } from "./change-charge.ts";
+import { Driver } from "./driver.ts";
 import { bookFrom } from "./hydrate.ts";
 import {
   type ApplyAnswer,
@@ -40,12 +37,11 @@ import {
   type Unhydrated,
 } from "./ledger-calls.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
-import { dirty, Projector } from "./projector.ts";
+import { Projector } from "./projector.ts";
 import { chargeObject } from "./schema.ts";
 import { renderView } from "./view.ts";
+import { WaitingRequests } from "./waiting-requests.ts";
 
-/** Calls to the channel under way at once. */
-const CALLS_MAX = 5;
 /** If the channel has not answered by then, D1 hears of the pending refund meanwhile. */
 const FLUSH_PENDING_AFTER_MS = 500;
 const CONTRADICTION_WAIT_MS = 500;
@@ -59,23 +55,22 @@ export class Ledger implements LedgerSurface {
   #book: Book | null = null;
   readonly #alarm: AlarmClock;
   readonly #projector: Projector;
-  /** Questions to the channel under way, by refund. */
-  readonly #driving = new Map<string, Promise<void>>();
-  /** Resolves at a refund's first verdict. */
-  readonly #verdicts = new Map<string, { promise: Promise<void>; resolve: () => void }>();
-  /** Creating requests that are still waiting, by refund. */
-  readonly #requests = new Map<string, string>();
-  readonly #answeredAt = new Map<string, number>();
-  /** Accounts that came with a command, so that its first call needs no look-up. */
-  readonly #accounts = new Map<string, ChannelAccount | null>();
+  readonly #waiting = new WaitingRequests();
+  readonly #driver: Driver;
 
   constructor(ports: LedgerPorts) {
     this.#ports = ports;
     this.#alarm = new AlarmClock(ports, () => this.#nextDue());
-    this.#projector = new Projector(ports, {
+    const books: Books = {
       enter: () => this.#enter(),
       write: (work) => this.#write(work),
       arm: () => this.#alarm.arm(),
+      addEvents: (book, refund, types) => this.#addEvents(book, refund, types),
+    };
+    this.#projector = new Projector(ports, books);
+    this.#driver = new Driver(ports, books, {
+      onVerdict: (refund) => this.#waiting.wake(refund),
+      onChange: () => void this.#projector.flush(),
     });
   }
 
@@ -91,10 +86,7 @@ export class Ledger implements LedgerSurface {
       await this.#firstVerdict(refund, call.command.waitMs);
       return { ok: { refund: this.#render(refund), replayed } };
     } finally {
-      if (replayed === false) {
-        this.#requests.delete(refund);
-        this.#answeredAt.set(refund, this.#ports.now());
-      }
+      if (replayed === false) this.#waiting.end(refund, this.#ports.now());
     }
   }
 
@@ -136,12 +128,10 @@ export class Ledger implements LedgerSurface {
     const refund = book.find(call.refund);
     if (refund === undefined) return { refusal: { code: "unknown_refund", refund: call.refund } };
     const before = refund.version;
-    this.#settle(call.refund, call.verdict, "told");
-    const contradicted = book.find(call.refund)?.contradictedAt != null;
-    this.#pump();
+    this.#driver.hear(call.refund, call.verdict);
     // A contradiction is settled by asking the channel; whoever told us may as well see the outcome.
-    const asking = this.#driving.get(call.refund);
-    if (contradicted && asking !== undefined) await within(this.#ports.sleep, asking, CONTRADICTION_WAIT_MS);
+    const asking = this.#driver.asking(call.refund);
+    if (asking !== undefined) await within(this.#ports.sleep, asking, CONTRADICTION_WAIT_MS);
     const after = this.#enter()?.find(call.refund)?.version ?? before;
     return { ok: { refund: this.#render(call.refund), changed: after !== before } };
   }
@@ -192,21 +182,18 @@ export class Ledger implements LedgerSurface {
       const book = this.#enter(call.hydration);
       if (book === null) return UNHYDRATED;
       const now = this.#ports.now();
-      const channel = this.#ports.channel(book.charge.channel, book.charge.livemode);
-      const facts = channel?.facts({ channel: book.charge.channel, description: command.description });
       const reservation = reserveRefund(command, {
         charge: book.charge,
         freeze: book.cover.freeze,
         refunds: book.refunds,
-        facts: facts ?? null,
-        slotFree: this.#driving.size < CALLS_MAX,
-        answeredAt: (refund) =>
-          this.#requests.has(refund.id) ? "running" : (this.#answeredAt.get(refund.id) ?? null),
+        facts: this.#driver.facts(book.charge, command.description),
+        slotFree: this.#driver.hasFreeCall,
+        answeredAt: ({ id }) => this.#waiting.answeredAt(id),
         now,
       });
       const own = reservation.kind === "existing" && reservation.refund.id === command.refund;
       if (call.promised && !own && reservation.kind !== "reserved") {
-        return this.#keepPromise(book, command, reservation.kind === "refused" ? reservation.refusal : null);
+        return this.#keepPromise(book, command, reservation);
       }
       if (reservation.kind === "refused") return { refusal: reservation.refusal };
       if (reservation.kind === "existing") {
@@ -214,7 +201,7 @@ export class Ledger implements LedgerSurface {
       }
       const { refund } = reservation;
       book.save(refund);
-      this.#requests.set(refund.id, command.request);
+      this.#waiting.begin(refund.id, command.request);
       this.#addEvents(book, refund, ["refund.created"]);
       this.#alarm.arm();
       started = refund;
@@ -225,9 +212,10 @@ export class Ledger implements LedgerSurface {
   }
 
   /** The client was told `pending` before the ledger could refuse: the refund comes to exist as failed. */
-  #keepPromise(book: Book, command: CreateCommand, refusal: Parameters<typeof refusalText>[0] | null) {
-    const code = refusal ?? { code: "idempotency_key_reused" as const, refund: command.refund };
-    const words = refusalText(code, command.language);
+  #keepPromise(book: Book, command: CreateCommand, found: Exclude<Reservation, { kind: "reserved" }>) {
+    const reused = { code: "idempotency_key_reused" } as const;
+    const refusal = found.kind === "refused" ? found.refusal : { ...reused, refund: found.refund.id };
+    const words = refusalText(refusal, command.language);
     const refund = refusedRefund(command, book.charge, book.nextSeq, words, this.#ports.now());
     book.save(refund);
     this.#addEvents(book, refund, ["refund.created", "refund.failed"]);
@@ -238,112 +226,30 @@ export class Ledger implements LedgerSurface {
   /** The reservation is stored: the channel is asked, and D1 hears of a refund that stays pending. */
   #begin(refund: Refund, command: CreateCommand): void {
     const channel = this.#enter()?.charge.channel ?? "";
-    this.#accounts.set(refund.id, accountFor(command, channel) ?? null);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#verdicts.set(refund.id, { promise, resolve });
-    if (refund.state === "submitting") this.#drive(refund, "submit");
-    else this.#pump();
-    void within(this.#ports.sleep, promise, FLUSH_PENDING_AFTER_MS).then(() => this.#projector.flush());
+    this.#driver.start(refund, accountFor(command, channel) ?? null);
+    void this.#waiting
+      .verdict(refund.id, FLUSH_PENDING_AFTER_MS, this.#ports.sleep)
+      .then(() => this.#projector.flush());
   }
 
   async #firstVerdict(refund: string, waitMs: number): Promise<void> {
-    const verdict = this.#verdicts.get(refund);
-    const due = this.#enter()?.find(refund);
-    if (verdict === undefined || due === undefined || waitMs === 0) return;
+    const made = this.#enter()?.find(refund);
     // What cannot be sent within the wait need not be waited for.
-    if (due.state === "waiting" && (due.dueAt ?? 0) > this.#ports.now() + waitMs) return;
-    await within(this.#ports.sleep, verdict.promise, waitMs);
-  }
-
-  /** Starts what is due, oldest first, as far as there are free calls. */
-  #pump(): void {
-    const book = this.#enter();
-    if (book === null) return;
-    const now = this.#ports.now();
-    for (const refund of book.refunds) {
-      if (this.#driving.size >= CALLS_MAX) return;
-      if (refund.dueAt === null || refund.dueAt > now || (refund.leaseUntil ?? 0) > now) continue;
-      if (this.#driving.has(refund.id)) continue;
-      if (!refund.clearToSubmit) {
-        this.#drive(refund, "query");
-        continue;
-      }
-      const claimed = { ...refund, ...submission(refund, now), version: refund.version + 1 };
-      this.#write(() => {
-        book.save(dirty(claimed, now));
-        this.#alarm.arm();
-      });
-      this.#drive(claimed, "submit");
-    }
-  }
-
-  #drive(refund: Refund, question: "submit" | "query"): void {
-    const charge = this.#enter()?.charge;
-    if (charge === undefined) return;
-    const account = this.#accounts.get(refund.id);
-    this.#accounts.delete(refund.id);
-    const run = askChannel(this.#ports, charge, refund, question, account)
-      .then((verdict) => {
-        // No longer under way: the alarm that the verdict arms must not be put off by its own question.
-        this.#driving.delete(refund.id);
-        this.#settle(refund.id, verdict, question);
-      })
-      .catch((error) => {
-        // The books are as they were before the verdict; the alarm asks again.
-        this.#forget();
-        this.#ports.alert("settle_failed", { refund: refund.id, error: String(error) });
-      })
-      .then(() => {
-        this.#pump();
-        return this.#projector.flush();
-      })
-      .catch((error) => this.#ports.alert("drive_failed", { refund: refund.id, error: String(error) }));
-    this.#driving.set(refund.id, run);
-  }
-
-  /** Books a verdict: state, event and alarm in one transaction. */
-  #settle(id: string, verdict: Verdict, asked: "submit" | "query" | "told"): void {
-    this.#write(() => {
-      const book = this.#enter();
-      const refund = book?.find(id);
-      if (!book || refund === undefined) return;
-      const now = this.#ports.now();
-      const channel = this.#ports.channel(book.charge.channel, book.charge.livemode);
-      const facts = channel?.facts({ channel: book.charge.channel, description: refund.description });
-      const room = balanceOf(book.charge, book.refunds).refundable;
-      const settlement = settleRefund(refund, verdict, {
-        asked,
-        now,
-        channel: book.charge.channel,
-        currency: book.charge.currency,
-        fits: holdsMoney(refund) || refund.amount <= room,
-        settlingMs: facts?.settlingMs ?? 0,
-      });
-      if (settlement === null) return;
-      book.save(dirty(settlement.refund, now));
-      if (settlement.conflict) {
-        book.saveCover({ ...book.cover, freeze: "conflict" });
-        this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
-      }
-      this.#addEvents(book, settlement.refund, settlement.events);
-      this.#alarm.arm();
-    });
-    if (asked === "told") void this.#projector.flush();
-    this.#verdicts.get(id)?.resolve();
-    this.#verdicts.delete(id);
-  }
-
-  #addEvents(book: Book, refund: Refund, types: EventType[]): void {
-    const request = this.#requests.get(refund.id) ?? null;
-    for (const type of types) {
-      book.addEvent(refundEvent(type, refund, book.charge, request, this.#ports.random, this.#ports.now()));
-    }
+    if (made?.state === "waiting" && (made.dueAt ?? 0) > this.#ports.now() + waitMs) return;
+    await this.#waiting.verdict(refund, waitMs, this.#ports.sleep);
   }
 
   async #work(): Promise<void> {
-    this.#pump();
-    while (this.#driving.size > 0) await Promise.all(this.#driving.values());
+    this.#driver.pump();
+    await this.#driver.idle();
     await this.#projector.flush();
+  }
+
+  #addEvents(book: Book, refund: Refund, types: EventType[]): void {
+    const request = this.#waiting.requestOf(refund.id);
+    for (const type of types) {
+      book.addEvent(refundEvent(type, refund, book.charge, request, this.#ports.random, this.#ports.now()));
+    }
   }
 
   /** The book, read or made if need be; every way into the ledger passes here and finds a lost alarm. */
@@ -367,7 +273,7 @@ export class Ledger implements LedgerSurface {
   }
 
   #nextDue(): number | null {
-    const isAsking = (refund: Refund) => this.#driving.has(refund.id);
+    const isAsking = ({ id }: Refund) => this.#driver.isAsking(id);
     return this.#book === null
       ? null
       : nextDue(this.#book, isAsking, this.#projector.retryAt, this.#ports.now());

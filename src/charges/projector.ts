@@ -1,10 +1,8 @@
 // Keeps D1 up to date with a ledger: one run at a time, which also takes what changes meanwhile. The outbox and the
 // versions stay in the ledger until D1 has answered; a batch may arrive twice, its writes are guarded by version.
 import { within } from "../deadline.ts";
-import type { Refund } from "../refunds/refund.ts";
-import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { balanceOf } from "./balance.ts";
-import type { Book } from "./book.ts";
+import type { Book, Books } from "./book.ts";
 import { withProjection } from "./hydrate.ts";
 import type { FlushBatch, LedgerPorts } from "./ledger-ports.ts";
 
@@ -15,13 +13,6 @@ const REFUNDS_MAX = 50;
 /** Bounds one run; a rest is left to the alarm. */
 const ROUNDS_MAX = 50;
 
-/** What the projector needs of its ledger. */
-export interface Books {
-  enter(): Book | null;
-  write<T>(work: () => T): T;
-  arm(): void;
-}
-
 interface Batch {
   flush: FlushBatch;
   outbox: number[];
@@ -29,11 +20,6 @@ interface Batch {
   known: number;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
-}
-
-/** A changed refund: D1 should hear of it soon. */
-export function dirty(refund: Refund, now: number): Refund {
-  return { ...refund, syncDueAt: refund.syncDueAt ?? now + SYNC_WITHIN_MS };
 }
 
 export class Projector {

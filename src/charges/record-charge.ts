@@ -52,8 +52,9 @@ async function record(
   refuseOtherFacts(row.doc, charge);
 
   const change: ChargeChange = {};
-  if (charge.paid && body.paid === true) change.paid = true;
-  if (charge.paid && charge.timePaid !== null && body.paid === true) change.timePaid = charge.timePaid;
+  // A repeat says what a first recording would have said.
+  if (charge.paid) change.paid = true;
+  if (charge.timePaid !== null) change.timePaid = charge.timePaid;
   if (transactionNo !== null) change.transactionNo = transactionNo;
   const hydration = row.ledgerOpenedAt === null ? hydrationOf(row, []) : undefined;
   const answer = await recordInLedger(env, principal, charge.id, change, false, hydration);
@@ -160,7 +161,7 @@ async function chargeFrom(principal: Principal, body: RecordChargeBody, now: num
     id: body.id ?? (await chargeIdOf(facts, null)),
     created,
     paid,
-    reversed: false,
+    reversed: body.reversed ?? false,
     clientIp: body.client_ip ?? null,
     amountSettle: body.amount_settle ?? 0,
     subject: body.subject ?? "",

@@ -31,7 +31,7 @@ const appReference = z.union([z.string(), z.object({ id: z.string() })]).nullish
 export const recordChargeSchema = z.object({
   id: z.string().optional(),
   app: appReference,
-  order_no: plainText(1, 64).refine((text) => !/\s/u.test(text), { error: "no_spaces" }),
+  order_no: plainText(1, 64),
   channel: z.string().regex(/^[a-z0-9_]{1,32}$/),
   amount,
   client_ip: plainText(0, 64).nullish(),
@@ -50,6 +50,7 @@ export const recordChargeSchema = z.object({
   amount_settle: z.int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
   created: optionalTime,
   paid: z.boolean().optional(),
+  reversed: z.boolean().optional(),
   time_paid: optionalTime,
   transaction_no: transactionNo,
   amount_refunded: z.int().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),

@@ -29,7 +29,13 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
       {
         publicKey: settings.public_key,
         own: route.own,
-        claim: (hash, expiresAt) => claimSignature(database(c.env, app, livemode), hash, expiresAt),
+        // Two apps may share a key pair, and both modes do: each has its own use of a signature.
+        claim: (hash, expiresAt) =>
+          claimSignature(
+            database(c.env, app, livemode),
+            `${app}/${livemode ? "live" : "test"}/${hash}`,
+            expiresAt,
+          ),
       },
       now,
     );

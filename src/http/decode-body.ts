@@ -40,7 +40,7 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
   const text = decodeText(bytes);
   const value = form ? decodeForm(text) : decodeJson(text);
   for (const [param, inner] of Object.entries(value)) {
-    if (!isStorableDeep(param) || !isStorableDeep(inner)) {
+    if (param === "__proto__" || !isStorableDeep(param) || !isStorableDeep(inner)) {
       throw new ProblemError({
         code: "invalid_parameter",
         param,

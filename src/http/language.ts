@@ -6,7 +6,7 @@ export function preferredLanguage(header: string | null, fallback: Language): La
   let best: { language: Language; quality: number } | null = null;
   for (const part of header.split(",")) {
     const [tag = "", ...parameters] = part.trim().toLowerCase().split(";");
-    const primary = tag.split("-", 1)[0];
+    const primary = tag.split("-", 1)[0]?.trim();
     if (primary !== "zh" && primary !== "en") continue;
     const q = parameters
       .map((parameter) => /^\s*q=([\d.]+)\s*$/.exec(parameter)?.[1])

@@ -48,7 +48,6 @@ const RULES: Record<string, [zh: string, en: string]> = {
   metadata_empty_key: ["键不能为空", "keys must not be empty"],
   metadata_characters: ["键和值合计最多 1000 个字符", "keys and values may hold 1000 characters together"],
   extra_bytes: ["不能超过 4 KiB", "it may be 4 KiB at most"],
-  no_spaces: ["不能包含空白字符", "it must not contain white space"],
 };
 
 function reasonOf(issue: z.core.$ZodIssue): [zh: string, en: string] {

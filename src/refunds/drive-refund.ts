@@ -35,15 +35,20 @@ export function orderOf(refund: Refund, charge: Charge): RefundOrder {
   };
 }
 
-/** Asks, and always answers. `account` is given when the request path has it at hand already. */
+/**
+ * Asks, and always answers. `account` is given when the request path has it at hand already; `pin` keeps the one that a
+ * refund without any is first sent with, before it is sent.
+ */
 export async function askChannel(
   ports: LedgerPorts,
   charge: Charge,
   refund: Refund,
   question: "submit" | "query",
-  account?: ChannelAccount | null,
+  account: ChannelAccount | null | undefined,
+  pin: (account: ChannelAccount) => void,
 ): Promise<Verdict> {
-  const askedAt = ports.now();
+  // The question comes after whatever was heard before it, also when the clock has gone back meanwhile.
+  const askedAt = Math.max(ports.now(), refund.askedAt ?? 0, refund.contradictedAt ?? 0);
   const facts = { number: refundOrderNo(refund.id), amount: null, currency: null, askedAt };
   const channel = ports.channel(charge.channel, charge.livemode);
   if (channel === null) {
@@ -61,6 +66,7 @@ export async function askChannel(
   const silence: Verdict = { ...facts, kind: "unknown", failureCode: "channel_connection_error" };
   const signal = new AbortController();
   try {
+    if (refund.account === null && opened.account !== null) pin(opened.account);
     const answer = ask(
       channel,
       question,
@@ -76,7 +82,9 @@ export async function askChannel(
     }
     const verdict = outcome === "late" ? silence : outcome.done;
     // A connector that speaks of another number has a bug; its words are about somebody else's money.
-    return verdict.number === facts.number ? verdict : { ...silence, failureCode: "channel_parse_error" };
+    return verdict.number === facts.number
+      ? { ...verdict, askedAt }
+      : { ...silence, failureCode: "channel_parse_error" };
   } catch (error) {
     ports.alert("channel_connector_threw", { charge: charge.id, refund: refund.id, error: String(error) });
     return { ...silence, failureCode: "channel_request_error" };

@@ -22,7 +22,7 @@ const LEGAL_FROM: Record<ForcedMove, readonly Status[]> = {
 };
 
 /** D1 hears of a pending refund within half a second or so. */
-const LOOKUPS_MAX = 12;
+const LOOKUPS_MAX = 7;
 const LOOKUP_EVERY_MS = 150;
 
 /** Answers with the rendered refund. */

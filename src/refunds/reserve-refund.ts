@@ -111,15 +111,16 @@ function refuse(command: CreateCommand, situation: Situation): Refusal | null {
     return { code: "too_many_refunds", limit: rules.refundsMax };
   }
   const amount = command.amount ?? balance.refundable;
-  if (balance.refundable === 0 || amount > balance.refundable) {
-    const wouldFit = balance.refundable + charge.disputed;
-    return charge.disputed > 0 && amount <= wouldFit && wouldFit > 0
-      ? { code: "charge_disputed", refundable: balance.refundable }
-      : { code: "refund_amount_exceeded", refundable: balance.refundable };
+  const exceeds = balance.refundable === 0 || amount > balance.refundable;
+  const undisputed = charge.amount - balance.refunded - balance.pending;
+  if (exceeds && charge.disputed > 0 && undisputed > 0 && amount <= undisputed) {
+    return { code: "charge_disputed", refundable: balance.refundable };
   }
-  if (channel.fullRefundOnly && amount !== charge.amount) {
+  const partial = command.amount === null ? amount > 0 && amount < charge.amount : amount !== charge.amount;
+  if (channel.fullRefundOnly && partial) {
     return { code: "partial_refund_unsupported", channel: charge.channel, amount: charge.amount };
   }
+  if (exceeds) return { code: "refund_amount_exceeded", refundable: balance.refundable };
   if (facts === null || (charge.livemode && accountFor(command, charge.channel) === undefined)) {
     return { code: "channel_not_configured", channel: charge.channel };
   }
@@ -128,15 +129,10 @@ function refuse(command: CreateCommand, situation: Situation): Refusal | null {
 
 function newRefund(command: CreateCommand, situation: Situation): Refund {
   const { charge, refunds, facts, slotFree, now } = situation;
-  // The channel wants a gap between two refunds of a charge; each one queues behind the last.
-  const spacingMs = facts?.spacingMs ?? 0;
-  const notBefore = refunds.reduce((latest, refund) => {
-    const sent = refund.lastSubmittedAt ?? (refund.state === "waiting" ? refund.dueAt : null);
-    return sent === null || spacingMs === 0 ? latest : Math.max(latest, sent + spacingMs);
-  }, 0);
+  const notBefore = spacedAfter(refunds, facts?.spacingMs ?? 0);
   const account = accountFor(command, charge.channel);
   const sendsNow = slotFree && notBefore <= now;
-  const blank = blankRefund(command, (refunds.at(-1)?.seq ?? 0) + 1, now);
+  const blank = blankRefund(command, nextSeq(refunds), now);
   return {
     ...blank,
     amount: command.amount ?? balanceOf(charge, refunds).refundable,
@@ -144,6 +140,27 @@ function newRefund(command: CreateCommand, situation: Situation): Refund {
     ...(sendsNow ? submission(blank, now) : {}),
     account: account === undefined ? null : { id: account.id, revision: account.revision },
   };
+}
+
+function nextSeq(refunds: readonly Refund[]): number {
+  return Math.max(0, ...refunds.map(({ seq }) => seq)) + 1;
+}
+
+/** From when on another refund may be sent, ms: each one queues behind those sent and those waiting to be. */
+function spacedAfter(refunds: readonly Refund[], spacingMs: number): number {
+  if (spacingMs === 0) return 0;
+  const waits = refunds
+    .filter(({ state }) => state === "waiting")
+    .map(({ dueAt }) => (dueAt ?? 0) + spacingMs);
+  return Math.max(sendableFrom(refunds, spacingMs), ...waits);
+}
+
+/** From when on the channel takes another refund of the charge, ms: a gap after the last one that was sent. */
+export function sendableFrom(refunds: readonly Refund[], spacingMs: number): number {
+  return Math.max(
+    0,
+    ...refunds.map(({ lastSubmittedAt }) => (lastSubmittedAt === null ? 0 : lastSubmittedAt + spacingMs)),
+  );
 }
 
 /** The account a command brings for a channel. */

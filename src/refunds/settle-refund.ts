@@ -66,7 +66,8 @@ export function settleRefund(refund: Refund, verdict: Verdict, at: Circumstances
     case "notSent":
       return notSent(refund, heard, verdict, at);
     case "unknown":
-      return isFinal(refund.state) ? stillContradicted(refund, heard, at) : stillOpen(refund, heard, at);
+      if (isFinal(refund.state)) return stillContradicted(refund, heard, at);
+      return at.asked === "told" ? null : stillOpen(refund, heard, at);
     case "notFound":
       return notFound(refund, heard, verdict, at);
   }
@@ -81,9 +82,8 @@ function succeeded(
   if (refund.state === "succeeded") {
     // A repeat may still tell the serial number that the first answer left out.
     const news = verdict.transactionNo !== null && refund.transactionNo === null;
-    if (!news && refund.contradictedAt === null) return null;
-    const transactionNo = refund.transactionNo ?? verdict.transactionNo;
-    return changed(refund, { ...heard, transactionNo, contradictedAt: null, dueAt: null });
+    const told = news ? { ...refund, transactionNo: verdict.transactionNo } : refund;
+    return reasked(told, heard, verdict, at) ?? (news ? changed(refund, told) : null);
   }
   const success: Refund = {
     ...ended(heard, "succeeded"),
@@ -109,12 +109,13 @@ function declined(
   verdict: Extract<Verdict, { kind: "declined" }>,
   at: Circumstances,
 ): Settlement | null {
-  if (refund.state === "failed") return reasked(refund, heard, at);
+  if (refund.state === "failed") return reasked(refund, heard, verdict, at);
   if (refund.state === "succeeded" && !mayLeaveFinal(refund, verdict, at)) {
     return contradicted(refund, verdict, at);
   }
   const decline = { code: verdict.code, words: verdict.words, failureCode: verdict.failureCode ?? null };
-  const confirmed = refund.provisional !== null && verdict.askedAt >= settledAt(refund, at);
+  const confirmed =
+    refund.provisional !== null && at.asked === "query" && verdict.askedAt >= settledAt(refund, at);
   // A submission whose own answer was never heard is in doubt as well.
   const inDoubt = refund.inDoubt || (refund.state === "submitting" && at.asked !== "submit");
   if (refund.state !== "succeeded" && inDoubt && !confirmed) {
@@ -130,7 +131,11 @@ function accepted(
   at: Circumstances,
 ): Settlement | null {
   if (isFinal(refund.state)) return stillContradicted(refund, heard, at);
+  // The channel says again what it said: our own next question stays where it is.
+  const repeated = refund.state === "accepted" && at.asked === "told";
   const attention = verdict.attention ?? (verdict.url === undefined ? null : "operator_url");
+  const url = verdict.url ?? null;
+  if (repeated && attention === refund.attention && url === refund.failureMsg) return null;
   return stillOpen(
     refund,
     {
@@ -142,8 +147,8 @@ function accepted(
       provisional: null,
       attention,
       transactionNo: verdict.transactionNo ?? refund.transactionNo,
-      failureCode: verdict.url === undefined ? null : "refund_wait_operation",
-      failureMsg: verdict.url ?? null,
+      failureCode: url === null ? null : "refund_wait_operation",
+      failureMsg: url,
     },
     at,
     verdict.askAgainAt,
@@ -157,9 +162,13 @@ function notSent(
   at: Circumstances,
 ): Settlement | null {
   const dueAt = Math.max(verdict.retryAt, at.now + 1_000);
-  if (isFinal(refund.state)) return changed(refund, { ...heard, dueAt });
+  if (isFinal(refund.state)) {
+    return refund.contradictedAt === null ? null : changed(refund, { ...refund, dueAt });
+  }
   const attention: Attention | null = verdict.reason === "configuration" ? "configuration" : refund.attention;
-  if (at.asked !== "submit") return changed(refund, { ...heard, dueAt, attention });
+  // Only a submission that nothing has overtaken is undone.
+  if (at.asked !== "submit" || refund.state !== "submitting")
+    return changed(refund, { ...heard, dueAt, attention });
   if (refund.inDoubt) {
     return changed(refund, { ...heard, state: "unknown", clearToSubmit: false, dueAt, attention });
   }
@@ -184,7 +193,9 @@ function notFound(
   verdict: Extract<Verdict, { kind: "notFound" }>,
   at: Circumstances,
 ): Settlement | null {
-  if (refund.state === "failed") return reasked(refund, heard, at);
+  // A number that is not found must have been asked for.
+  if (at.asked === "told") return null;
+  if (refund.state === "failed") return reasked(refund, heard, verdict, at);
   if (refund.state === "succeeded") return stillContradicted(refund, heard, at);
   if (refund.state === "accepted") return stillOpen(refund, heard, at);
   const settled = settledAt(refund, at);
@@ -208,14 +219,12 @@ function stillOpen(refund: Refund, heard: Refund, at: Circumstances, notBefore =
   });
 }
 
-/** A stale answer frees the refund from its lease and says nothing else. */
+/** A stale answer frees the refund from its lease and says nothing else; the question is put again a little later. */
 function freed(refund: Refund, at: Circumstances): Settlement | null {
-  if (refund.leaseUntil === null) return null;
-  return changed(refund, {
-    ...refund,
-    leaseUntil: null,
-    dueAt: refund.dueAt === null ? null : at.now + 1_000,
-  });
+  const isDue = refund.dueAt !== null && refund.dueAt <= at.now;
+  if (refund.leaseUntil === null && !isDue) return null;
+  const dueAt = refund.dueAt === null ? null : Math.max(refund.dueAt, at.now + backoffMs(0));
+  return changed(refund, { ...refund, leaseUntil: null, dueAt });
 }
 
 /** The channel speaks of another sum under our number: a person must look, the state stays as it is. */
@@ -227,14 +236,16 @@ function mismatch(refund: Refund, verdict: Verdict, at: Circumstances): Settleme
     leaseUntil: null,
     attention: "amount_mismatch",
   };
-  if (isFinal(refund.state)) return changed(refund, { ...heard, contradictedAt: null, dueAt: null });
-  return stillOpen(refund, heard, at);
+  if (!isFinal(refund.state)) return stillOpen(refund, heard, at);
+  return stillContradicted(refund, heard, at) ?? changed(refund, { ...refund, attention: "amount_mismatch" });
 }
 
-/** The channel was asked about a final state and still says the same. */
-function reasked(refund: Refund, heard: Refund, at: Circumstances): Settlement | null {
+/** The channel says the same of a final state as before: that ends a contradiction if it was asked after it. */
+function reasked(refund: Refund, heard: Refund, verdict: Verdict, at: Circumstances): Settlement | null {
   if (refund.contradictedAt === null || at.asked === "told") return null;
-  return changed(refund, { ...heard, contradictedAt: null, dueAt: null });
+  if (!mayLeaveFinal(refund, verdict, at)) return freed(refund, at);
+  const { transactionNo } = refund;
+  return changed(refund, { ...heard, transactionNo, contradictedAt: null, dueAt: null, openAnswers: 0 });
 }
 
 /** Something contradicts a final state: ask the channel before believing it. */

@@ -1,0 +1,163 @@
+// Drives refunds to their outcome: asks the channel about what is due, and books what it says. Single-flight per refund,
+// and at most five questions at once; the same code in the request path and under the alarm.
+import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
+import { askChannel } from "../refunds/drive-refund.ts";
+import { holdsMoney, type Refund } from "../refunds/refund.ts";
+import { sendableFrom, submission } from "../refunds/reserve-refund.ts";
+import { settleRefund } from "../refunds/settle-refund.ts";
+import { balanceOf } from "./balance.ts";
+import { type Books, changedRefund, dirty } from "./book.ts";
+import type { Charge } from "./charge.ts";
+import type { LedgerPorts } from "./ledger-ports.ts";
+
+/** Questions to the channel under way at once. */
+const CALLS_MAX = 5;
+
+export interface DriverEvents {
+  /** A verdict about a refund has been booked. */
+  onVerdict(refund: string): void;
+  /** D1 has something to hear. */
+  onChange(): void;
+}
+
+export class Driver {
+  readonly #ports: LedgerPorts;
+  readonly #books: Books;
+  readonly #events: DriverEvents;
+  readonly #asking = new Map<string, Promise<void>>();
+  /** Accounts that came with a command, so that the first question needs no look-up. */
+  readonly #accounts = new Map<string, ChannelAccount | null>();
+
+  constructor(ports: LedgerPorts, books: Books, events: DriverEvents) {
+    this.#ports = ports;
+    this.#books = books;
+    this.#events = events;
+  }
+
+  get hasFreeCall(): boolean {
+    return this.#asking.size < CALLS_MAX;
+  }
+
+  isAsking(refund: string): boolean {
+    return this.#asking.has(refund);
+  }
+
+  /** Resolves when the question about a refund that is under way has been booked. */
+  asking(refund: string): Promise<void> | undefined {
+    return this.#asking.get(refund);
+  }
+
+  /** What the channel asks of its callers; null when no connector speaks for it. */
+  facts(charge: Charge, description: string): ChannelFacts | null {
+    const channel = this.#ports.channel(charge.channel, charge.livemode);
+    return channel?.facts({ channel: charge.channel, description }) ?? null;
+  }
+
+  /** A reservation has been stored: it is sent at once if it holds a lease, else when its turn comes. */
+  start(refund: Refund, account: ChannelAccount | null): void {
+    this.#accounts.set(refund.id, account);
+    if (refund.state === "submitting") this.#ask(refund, "submit");
+    else this.pump();
+  }
+
+  /** Books what the channel, or somebody in its place, says by itself. */
+  hear(refund: string, verdict: Verdict): void {
+    // Nobody can speak of a time to come.
+    const askedAt = Math.min(verdict.askedAt, this.#ports.now());
+    this.#settle(refund, { ...verdict, askedAt }, "told");
+    this.pump();
+    this.#events.onChange();
+  }
+
+  /** Starts what is due, oldest first, as far as there are free calls. */
+  pump(): void {
+    const book = this.#books.enter();
+    if (book === null) return;
+    const now = this.#ports.now();
+    for (const refund of book.refunds) {
+      if (!this.hasFreeCall) return;
+      if (refund.dueAt === null || refund.dueAt > now || (refund.leaseUntil ?? 0) > now) continue;
+      if (this.isAsking(refund.id)) continue;
+      if (!refund.clearToSubmit) {
+        this.#ask(refund, "query");
+        continue;
+      }
+      const others = book.refunds.filter(({ id }) => id !== refund.id);
+      const spacedUntil = sendableFrom(others, this.facts(book.charge, refund.description)?.spacingMs ?? 0);
+      const step = spacedUntil > now ? { dueAt: spacedUntil } : submission(refund, now);
+      const next = changedRefund(refund, step, now);
+      this.#books.write(() => {
+        book.save(next);
+        this.#books.arm();
+      });
+      if (next.state === "submitting") this.#ask(next, "submit");
+    }
+  }
+
+  /** Resolves when no question is under way and none is due. */
+  async idle(): Promise<void> {
+    while (this.#asking.size > 0) await Promise.all(this.#asking.values());
+  }
+
+  #ask(refund: Refund, question: "submit" | "query"): void {
+    const charge = this.#books.enter()?.charge;
+    if (charge === undefined) return;
+    const account = this.#accounts.get(refund.id);
+    this.#accounts.delete(refund.id);
+    const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
+    const run = askChannel(this.#ports, charge, refund, question, account, pin)
+      .then((verdict) => {
+        // No longer under way: the alarm that the verdict arms must not be put off by its own question.
+        this.#asking.delete(refund.id);
+        this.#settle(refund.id, verdict, question);
+        this.pump();
+        this.#events.onChange();
+      })
+      .catch((error) => {
+        // The books are as they were before the verdict, and not asked again at once: that is the alarm's to do.
+        this.#asking.delete(refund.id);
+        this.#ports.alert("verdict_not_booked", { refund: refund.id, error: String(error) });
+      });
+    this.#asking.set(refund.id, run);
+  }
+
+  /** The account of the first send is the one that is asked about the number for ever. */
+  #pin(id: string, account: ChannelAccount): void {
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      const refund = book?.find(id);
+      if (!book || refund === undefined) return;
+      const pinned = { id: account.id, revision: account.revision };
+      book.save(changedRefund(refund, { account: pinned }, this.#ports.now()));
+      this.#books.arm();
+    });
+  }
+
+  /** Books a verdict: state, event and alarm in one transaction. */
+  #settle(id: string, verdict: Verdict, asked: "submit" | "query" | "told"): void {
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      const refund = book?.find(id);
+      if (!book || refund === undefined) return;
+      const now = this.#ports.now();
+      const room = balanceOf(book.charge, book.refunds).refundable;
+      const settlement = settleRefund(refund, verdict, {
+        asked,
+        now,
+        channel: book.charge.channel,
+        currency: book.charge.currency,
+        fits: holdsMoney(refund) || refund.amount <= room,
+        settlingMs: this.facts(book.charge, refund.description)?.settlingMs ?? 0,
+      });
+      if (settlement === null) return;
+      book.save(dirty(settlement.refund, now));
+      if (settlement.conflict) {
+        book.saveCover({ ...book.cover, freeze: "conflict" });
+        this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
+      }
+      this.#books.addEvents(book, settlement.refund, settlement.events);
+      this.#books.arm();
+    });
+    this.#events.onVerdict(id);
+  }
+}
