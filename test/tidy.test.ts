@@ -39,8 +39,12 @@ interface Import {
 }
 
 function importsOf(path: string): Import[] {
-  const statements = code(path).matchAll(/^(?:import|export)\s+([^;]*?)\s*from\s+"([^"]+)"/gms);
-  return [...statements].map(([, names = "", from = ""]) => {
+  const text = code(path);
+  const statements = text.matchAll(/^(?:import|export)\s+([^;]*?)\s*from\s+"([^"]+)"/gms);
+  // For its effects alone, or while it runs.
+  const others = text.matchAll(/^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm);
+  const bare = [...others].map(([, from = "", dynamic]) => ({ from: dynamic ?? from, typeOnly: false }));
+  const named = [...statements].map(([, names = "", from = ""]) => {
     const inner = /^\{([\s\S]*)\}$/
       .exec(names)?.[1]
       ?.split(",")
@@ -48,6 +52,7 @@ function importsOf(path: string): Import[] {
     const typeNames = inner?.filter((name) => name !== "").every((name) => name.startsWith("type "));
     return { from, typeOnly: names.startsWith("type ") || typeNames === true };
   });
+  return [...named, ...bare];
 }
 
 const isRelative = ({ from }: Import) => from.startsWith(".");

@@ -20,6 +20,9 @@ const page = (changes: Partial<Page> = {}): Page => ({
 /** The sequence numbers of a page, newest first, and whether there is more. */
 function turn(refunds: Refund[], changes: Partial<Page>): { seqs: number[]; hasMore: boolean } {
   const answer = pageOf(refunds, page(changes));
+  const cursor = changes.startingAfter ?? changes.endingBefore;
+  // Whoever is shown the cursor again turns pages for ever.
+  if ("items" in answer) expect(answer.items.map(({ id }) => id)).not.toContain(cursor);
   if ("missing" in answer) throw new Error(`no such cursor: ${answer.missing}`);
   return { seqs: answer.items.map(({ seq }) => seq), hasMore: answer.hasMore };
 }
