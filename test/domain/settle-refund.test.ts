@@ -766,6 +766,20 @@ describe("what a verdict may never do", () => {
     expect(refundAfter(from, "told", yes).contradictedAt).not.toBeNull();
   });
 
+  it("E19: a notice that repeats accepted stores the serial number it brings", () => {
+    const told = refundAfter(aRefund("accepted"), "told", { ...taken, transactionNo: "R9" });
+    expect(told.transactionNo).toBe("R9");
+  });
+
+  it.each([
+    ["accepted", taken],
+    ["unknown", no],
+  ] as const)("E17: news of %s that notices repeat does not put our own question off: %j", (state, words) => {
+    const provisional = state === "unknown" ? heardNo : null;
+    const from = aRefund(state, { ...longAgo, provisional, openAnswers: 5, dueAt: NOW + 5000 });
+    expect(refundAfter(from, "told", words)).toMatchObject({ dueAt: NOW + 5000, openAnswers: 5 });
+  });
+
   it("another amount in a notice does not call off the question", () => {
     const from = aRefund("succeeded", contradicted);
     expect(refundAfter(from, "told", yes, { amount: 1 }).contradictedAt).not.toBeNull();

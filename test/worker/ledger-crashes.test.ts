@@ -1,8 +1,4 @@
-import {
-  createMessageBatch,
-  evictDurableObject,
-  runInDurableObject,
-} from "cloudflare:test";
+import { createMessageBatch, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ExportAnswer } from "../../src/charges/ledger-calls.ts";
