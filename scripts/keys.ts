@@ -23,7 +23,7 @@ const HELP = `Usage: npm run keys -- COMMAND [--local | --remote] [--persist-to 
 
   create-app NAME                 a new app with a test key and a live key
   create-key APP --mode test|live [--scopes a,b] [--name TEXT]
-  revoke-key KEY_ID               ends a key; running servers follow within 30 seconds
+  revoke-key KEY_ID               ends a key; running servers follow within 33 seconds
   list                            all apps
   show APP                        an app's settings and keys
   set APP NAME VALUE              a setting; VALUE is JSON, text, or @FILE

@@ -1,6 +1,6 @@
 // What an isolate remembers of keys, so that most requests ask D1 nothing and all of them survive its outages.
 // A known key is fresh for 30 s and then asked for again; while D1 cannot answer it is used for up to 24 h. A revoked
-// key therefore works for 30 s more at most, and as long as an outage lasts. Unknown keys are remembered for 5 s.
+// key therefore works for 33 s more at most, and as long as an outage lasts. Unknown keys are remembered for 5 s.
 import { BoundedMap } from "./bounded-map.ts";
 import type { Principal } from "./principal.ts";
 import type { KnownKey } from "./repository.ts";
@@ -31,7 +31,6 @@ export class KeyCache {
   readonly #known = new BoundedMap<Remembered>(KEYS_MAX);
   // Apart from the known ones, so that guesses cannot push those out.
   readonly #unknown = new BoundedMap<number>(KEYS_MAX);
-  readonly #underWay = new BoundedMap<Promise<KnownKey | null>>(KEYS_MAX);
   readonly #timeoutMs: number;
 
   constructor(timeoutMs = TIMEOUT_MS) {
@@ -39,8 +38,10 @@ export class KeyCache {
   }
 
   /**
-   * The principal of the key with that hash; null when there is none. `ask` reads D1; callers that come at the same
-   * time share one reading. `now` in ms since the epoch. Throws KeysUnavailableError.
+   * The principal of the key with that hash; null when there is none. `ask` reads D1. Nothing but values is shared
+   * between requests: a promise that another request began dies with that request. So while one of them asks about a
+   * key that has gone stale, the others go on with what is remembered. `now` in ms since the epoch. Throws
+   * KeysUnavailableError.
    */
   async find(hash: string, now: number, ask: Ask): Promise<Principal | null> {
     const remembered = this.#known.get(hash);
@@ -48,29 +49,15 @@ export class KeyCache {
       return principalAt(remembered.key, now);
     }
     if ((this.#unknown.get(hash) ?? 0) > now) return null;
+    const usable = remembered !== undefined && now < remembered.askedAt + STALE_MS;
+    if (usable) remembered.pausedUntil = now + this.#timeoutMs;
     try {
-      return principalAt(await this.#askTogether(hash, now, ask), now);
+      return principalAt(await this.#ask(hash, now, ask), now);
     } catch {
       // The reason is not told: a database error carries its parameters.
-      if (remembered === undefined || now >= remembered.askedAt + STALE_MS) throw new KeysUnavailableError();
+      if (!usable) throw new KeysUnavailableError();
       remembered.pausedUntil = now + PAUSE_MS;
       return principalAt(remembered.key, now);
-    }
-  }
-
-  async #askTogether(hash: string, now: number, ask: Ask): Promise<KnownKey | null> {
-    const other = this.#underWay.get(hash);
-    if (other !== undefined) {
-      const answer = await within(this.#timeoutMs + 100, other);
-      if (answer !== LATE) return answer;
-      // The runtime drops the work of a request whose client went away, time-out included. Nobody else will answer.
-    }
-    const own = this.#ask(hash, now, ask);
-    this.#underWay.set(hash, own);
-    try {
-      return await own;
-    } finally {
-      if (this.#underWay.get(hash) === own) this.#underWay.delete(hash);
     }
   }
 

@@ -68,17 +68,19 @@ function bytesOf({ table, row, app, livemode, field }: SealingContext): Uint8Arr
 
 type MasterKeys = Map<string, CryptoKey>;
 
-/** The keys imported last, by their text: a Worker has one such text, a rotation two. */
-const imported = new Map<string, Promise<MasterKeys>>();
+/**
+ * The keys imported last, by their text: a Worker has one such text, a rotation two. Keys are kept, never a promise of
+ * them, which would die with the request that began it.
+ */
+const imported = new Map<string, MasterKeys>();
 const IMPORTED_MAX = 4;
 
-function keysOf(masterKeys: string): Promise<MasterKeys> {
-  let keys = imported.get(masterKeys);
-  if (keys === undefined) {
-    keys = importKeys(masterKeys);
-    if (imported.size >= IMPORTED_MAX) imported.clear();
-    imported.set(masterKeys, keys);
-  }
+async function keysOf(masterKeys: string): Promise<MasterKeys> {
+  const known = imported.get(masterKeys);
+  if (known !== undefined) return known;
+  const keys = await importKeys(masterKeys);
+  if (imported.size >= IMPORTED_MAX) imported.clear();
+  imported.set(masterKeys, keys);
   return keys;
 }
 

@@ -64,6 +64,8 @@ export interface Book {
   landings: number;
   /** From when on queries find it, ms of real time. */
   visibleAt: number;
+  /** A submission was taken: every later one of the number is the same refund. */
+  taken: boolean;
   /** The channel moved money after it had said a final no. */
   lied: boolean;
 }
@@ -195,7 +197,8 @@ export class SimulatedChannel {
     const dice = this.#dice;
     const book = this.#open(order);
     book.landings += 1;
-    if (book.state === "nothing" || (book.state === "declined" && book.effects === 0 && dice.chance(0.3))) {
+    // A number that was only turned away may be submitted again; one that was taken and ended stays as it is.
+    if (!book.taken) {
       // Most dangerous while another submission of the number is still to land.
       const risk = (this.#underWay.get(order.number) ?? 0) > 0 ? 3 : 1;
       if (dice.chance(this.faults.transientNo * risk)) {
@@ -237,6 +240,7 @@ export class SimulatedChannel {
         effects: 0,
         landings: 0,
         visibleAt: 0,
+        taken: false,
         lied: false,
       };
       this.books.set(order.number, book);
@@ -248,6 +252,7 @@ export class SimulatedChannel {
   }
 
   #begin(book: Book, fate: Fate): void {
+    book.taken = true;
     const dice = this.#dice;
     switch (fate) {
       case "success":
