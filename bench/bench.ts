@@ -2,10 +2,12 @@
 //   npm run bench                      every case, the exact counts and the size
 //   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, counts, size
 //   --quick          a short form, for a look in passing; counts and size only when named
-//   --requests N     requests per case (2000; 200 when quick), --concurrency N clients at once (8)
+//   --requests N     refunds per case (2000; 150 when quick), and reads in proportion
+//   --concurrency N  clients at once (8)
 //   --profile        writes a profile per case and prints the heaviest functions; times are then not comparable
 // State is written below TMPDIR: a directory in memory leaves the disk out of the figures.
 // Ends with 1 when an answer is wrong or the books do not add up.
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,12 +59,19 @@ async function main(): Promise<void> {
   const counted = cases.length === 0 ? CASE_NAMES : cases;
   const size: Size = {
     requests:
-      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "200" : "2000")) / 10) * 10,
+      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "150" : "2000")) / 10) * 10,
     concurrency: wholeNumber("concurrency", values.concurrency),
   };
   // The bindings' configuration is read here without its secrets, which it would warn of.
   process.env.WRANGLER_LOG ??= "error";
   const temporary = await mkdtemp(join(tmpdir(), "edge-refunds-bench-"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      // The runtimes end with this process.
+      rmSync(temporary, { recursive: true, force: true });
+      process.exit(1);
+    });
+  }
   try {
     const at = (name: string) => join(temporary, name);
     const [worker, floor] = await Promise.all([
@@ -71,7 +80,7 @@ async function main(): Promise<void> {
     ]);
     console.log(
       `Node ${process.version}, workerd ${workerdVersion}, ${availableParallelism()} processors; ` +
-        `${size.requests} requests a case, ${size.concurrency} at once`,
+        `${size.requests} refunds a case, ${size.concurrency} at once`,
     );
     if (cases.length > 0) await measureAll(worker, floor, cases, size, at);
     if (wanted("counts") && !values.profile) {
@@ -93,23 +102,24 @@ async function measureAll(
 ): Promise<void> {
   console.log("\n                requests/s     p50 ms     p99 ms   CPU ms/request    × floor");
   const floors = new Map<string, Figure>();
-  const runtime = await startRuntime(floor, { state: at("floor-state") });
-  try {
-    const names = (Object.keys(FLOORS) as (keyof typeof FLOORS)[]).filter((name) =>
-      cases.some((one) => CASES[one].floor === name),
-    );
-    for (const name of names) {
-      const figure = await measureFloor(name, runtime, size);
-      floors.set(name, figure);
-      print(figure, null, FLOORS[name]);
-    }
-  } finally {
-    await runtime.stop();
-  }
   const { concurrency } = size;
   const merchant = await Merchant.open(worker, { state: at("state"), concurrency, inspect: values.profile });
   try {
+    // What the warm-up leaves to do is done while the floor is measured.
     await warmUp(merchant, size.requests / 5);
+    const names = (Object.keys(FLOORS) as (keyof typeof FLOORS)[]).filter((name) =>
+      cases.some((one) => CASES[one].floor === name),
+    );
+    const runtime = await startRuntime(floor, { state: at("floor-state") });
+    try {
+      for (const name of names) {
+        const figure = await measureFloor(name, runtime, size);
+        floors.set(name, figure);
+        print(figure, null, FLOORS[name]);
+      }
+    } finally {
+      await runtime.stop();
+    }
     for (const name of cases) {
       const figure = await measureCase(
         name,

@@ -3,14 +3,16 @@
 import type { LoadOutcome, LoadRequest } from "./load.ts";
 import { type Figure, type Judge, measure, sendJudged } from "./measure.ts";
 import { bodyOf, Merchant, type RefundOf } from "./merchant.ts";
-import { STILL_MS, untilIdle } from "./process-time.ts";
+import { untilIdle } from "./process-time.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** Reads are cheap: so many for each refund that is made, or the ticks of the processor's time would show. */
+const READS = 5;
 /** Refunds of a charge in the cases that have several. */
 const SEVERAL = 10;
 
 export interface Size {
-  /** Requests measured in each case; a multiple of ten. */
+  /** Refunds measured in each case; a multiple of ten. */
   requests: number;
   concurrency: number;
 }
@@ -25,7 +27,7 @@ export type CaseName = keyof typeof CASES;
 
 export const FLOORS = {
   floor: "one row in an object for each request",
-  "floor-more": "ten rows in an object, among those of others",
+  "floor-more": "several rows in an object, among those of others",
 } as const;
 type FloorName = keyof typeof FLOORS;
 
@@ -33,7 +35,8 @@ type FloorName = keyof typeof FLOORS;
 export type Around = (name: string, work: () => Promise<Figure>) => Promise<Figure>;
 
 export async function measureFloor(name: FloorName, runtime: Runtime, size: Size): Promise<Figure> {
-  const objects = name === "floor" ? size.requests : size.requests / SEVERAL;
+  const count = size.requests * (name === "floor" ? 2 : READS);
+  const objects = name === "floor" ? count : size.requests / SEVERAL;
   const insert = (i: number): LoadRequest => ({
     method: "POST",
     path: `/${name}/${i % objects}`,
@@ -52,14 +55,14 @@ export async function measureFloor(name: FloorName, runtime: Runtime, size: Size
       bodyOf(answer).row === before + Math.floor(i / objects) + 1;
   // Each object has its table and its first row before, as a ledger has its charge.
   await sendJudged(load(Array.from({ length: objects }, (_, i) => insert(i))), rowIs(0));
-  const requests = Array.from({ length: size.requests }, (_, i) => insert(i));
+  const requests = Array.from({ length: count }, (_, i) => insert(i));
   return await measure({
     name,
     pid: runtime.pid,
     // Several requests for one object may overtake each other.
     send: () =>
       sendJudged(load(requests), name === "floor" ? rowIs(1) : (answer) => Number(bodyOf(answer).row) > 1),
-    rest: () => untilIdle(runtime.pid, STILL_MS),
+    rest: () => untilIdle(runtime.pid),
   });
 }
 
@@ -101,7 +104,7 @@ export async function prepare(
   }
   const refunds = await severalRefunds(merchant, count / SEVERAL);
   const of = (i: number) => refunds[i % refunds.length] as RefundOf;
-  const requests = Array.from({ length: count }, (_, i) =>
+  const requests = Array.from({ length: count * READS }, (_, i) =>
     name === "retrieve" ? merchant.retrieve(of(i)) : merchant.list(of(i).charge),
   );
   return {

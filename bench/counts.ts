@@ -3,7 +3,7 @@ import type { Bundle } from "./bundle.ts";
 import { type CaseName, prepare } from "./cases.ts";
 import { Merchant } from "./merchant.ts";
 
-const REQUESTS = 20;
+const REFUNDS = 20;
 
 /** Per case, how often a request does what is counted; background work included. */
 export async function countWork(
@@ -17,13 +17,13 @@ export async function countWork(
   try {
     const told = new Map<CaseName, Record<string, number>>();
     for (const name of names) {
-      const { requests, judge } = await prepare(name, merchant, REQUESTS);
+      const { requests, judge } = await prepare(name, merchant, REFUNDS);
       await merchant.rest();
       await read();
       await merchant.send(requests, judge);
       await merchant.rest();
       const counted = Object.entries(await read());
-      told.set(name, Object.fromEntries(counted.map(([what, count]) => [what, count / REQUESTS])));
+      told.set(name, Object.fromEntries(counted.map(([what, count]) => [what, count / requests.length])));
     }
     await merchant.verify();
     return told;

@@ -10,11 +10,11 @@ import { PROJECT } from "../scripts/wrangler.ts";
 import type { Bundle } from "./bundle.ts";
 import type { LoadAnswer, LoadOutcome, LoadRequest } from "./load.ts";
 import { type Judge, sendJudged } from "./measure.ts";
-import { STILL_MS, untilIdle } from "./process-time.ts";
+import { untilIdle } from "./process-time.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
 
 /** A ledger's alarm fires 2 s after its last change. */
-const QUIET_MS = 2_300;
+const ALARM_MS = 2_200;
 const CHARGE_AMOUNT = 10_000;
 const REFUND_AMOUNT = 100;
 
@@ -30,8 +30,7 @@ export class Merchant {
   readonly #concurrency: number;
   readonly #charges: string[] = [];
   #refunds = 0;
-  /** Refunds made when everything was at rest last. */
-  #rested = 0;
+  #lastRefundAt = 0;
 
   private constructor(runtime: Runtime, app: string, key: string, concurrency: number) {
     this.runtime = runtime;
@@ -68,6 +67,7 @@ export class Merchant {
     const outcome = await sendJudged(load, judge);
     const refunds = requests.filter(({ method, path }) => method === "POST" && path.endsWith("/refunds"));
     this.#refunds += refunds.length;
+    if (refunds.length > 0) this.#lastRefundAt = Date.now();
     return outcome;
   }
 
@@ -123,11 +123,10 @@ export class Merchant {
 
   /** Waits until no work is left, alarms included. */
   async rest(): Promise<void> {
-    const quietMs = this.#rested === this.#refunds ? STILL_MS : QUIET_MS;
+    const untilAlarms = this.#lastRefundAt + ALARM_MS - Date.now();
     // Sampling keeps the process busy.
-    if (this.runtime.inspector !== null) await sleep(2 * quietMs);
-    else await untilIdle(this.runtime.pid, quietMs);
-    this.#rested = this.#refunds;
+    if (this.runtime.inspector !== null) await sleep(2 * ALARM_MS);
+    else await untilIdle(this.runtime.pid, untilAlarms);
   }
 
   /** Compares D1 and every ledger with what was made. Throws when something is missing or too much. */
@@ -142,17 +141,21 @@ export class Merchant {
     const charges = await figures(
       "select count(*) as charges, sum(amount_refunded) as amount, sum(amount_pending) as pending from charges where app = ?",
     );
-    const events = await figures(
-      "select count(distinct refund) as refunds, count(*) as events from events where app = ? and type = 'refund.succeeded'",
-    );
+    const events = (type: string) =>
+      figures(
+        `select count(*) as events, count(distinct refund) as refunds from events where app = ? and type = '${type}'`,
+      );
     expectEqual("refunds in D1", all.refunds, this.#refunds);
     expectEqual("succeeded refunds in D1", refunds.refunds, this.#refunds);
     expectEqual("their sum", refunds.amount ?? 0, total);
     expectEqual("charges in D1", charges.charges, this.#charges.length);
     expectEqual("amount_refunded of all charges in D1", charges.amount, total);
     expectEqual("amount_pending of all charges in D1", charges.pending, 0);
-    expectEqual("events refund.succeeded", events.events, this.#refunds);
-    expectEqual("refunds with such an event", events.refunds, this.#refunds);
+    for (const type of ["refund.created", "refund.succeeded"]) {
+      const told = await events(type);
+      expectEqual(`events ${type}`, told.events, this.#refunds);
+      expectEqual(`refunds with an event ${type}`, told.refunds, this.#refunds);
+    }
 
     const reads = this.#charges.map(
       (charge): LoadRequest => ({ method: "GET", path: `/v1/charges/${charge}` }),

@@ -5,8 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Linux counts in ticks of 10 ms on every platform that Node runs on. */
 const TICK_MS = 10;
-/** After this long without work none is left, unless a timer is set. */
-export const STILL_MS = 500;
+const STILL_MS = 500;
 const LOOK_MS = 100;
 const BUSY_MAX_MS = 120_000;
 
@@ -19,15 +18,15 @@ export function processorMs(pid: number): number {
 }
 
 /**
- * Waits until a process has done next to nothing for `quietMs`. Timers that are set meanwhile must fire within
- * `quietMs` to be seen. Throws when it is busy for two minutes.
+ * Waits until a process has done next to nothing for half a second, but not less than `atLeastMs`: a timer that is set
+ * must have fired. Throws when it is busy for two minutes.
  */
-export async function untilIdle(pid: number, quietMs: number): Promise<void> {
-  const deadline = Date.now() + BUSY_MAX_MS;
+export async function untilIdle(pid: number, atLeastMs = 0): Promise<void> {
+  const started = Date.now();
   let used = processorMs(pid);
-  let since = Date.now();
-  while (Date.now() - since < quietMs) {
-    if (Date.now() > deadline) throw new Error("the runtime does not come to rest");
+  let since = started;
+  while (Date.now() - since < STILL_MS || Date.now() - started < atLeastMs) {
+    if (Date.now() - started > BUSY_MAX_MS) throw new Error("the runtime does not come to rest");
     await sleep(LOOK_MS);
     const now = processorMs(pid);
     // A tick alone may be housekeeping.

@@ -11,11 +11,12 @@ const ASKING_MS = 20_000;
 
 /**
  * When something must be done next, ms; null when nothing is left. `isAsking`: the channel is being asked about the
- * refund right now; `syncNotBefore`: until when D1 is left alone after a failure.
+ * refund right now; `askNotBefore`, `syncNotBefore`: until when channel and D1 are left alone after a failure.
  */
 export function nextDue(
   book: Book,
   isAsking: (refund: Refund) => boolean,
+  askNotBefore: number,
   syncNotBefore: number,
   now: number,
 ): number | null {
@@ -25,7 +26,8 @@ export function nextDue(
   for (const refund of book.refunds) {
     if (refund.syncDueAt !== null) due.push(Math.max(refund.syncDueAt, syncNotBefore));
     if (refund.dueAt === null) continue;
-    due.push(Math.max(refund.dueAt, refund.leaseUntil ?? 0, isAsking(refund) ? now + ASKING_MS : 0));
+    const asking = isAsking(refund) ? now + ASKING_MS : 0;
+    due.push(Math.max(refund.dueAt, refund.leaseUntil ?? 0, askNotBefore, asking));
   }
   return due.length === 0 ? null : Math.min(...due);
 }

@@ -8,7 +8,7 @@ import type { Env } from "../env.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { flushToD1 } from "./flush.ts";
 import { Ledger } from "./ledger.ts";
-import type { ApplyCall, CreateCall, LedgerSurface, ReadCall, RecordCall } from "./ledger-calls.ts";
+import type { ApplyCall, CreateCall, LedgerSurface, PokeCall, ReadCall, RecordCall } from "./ledger-calls.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
 import { findHydration } from "./repository.ts";
 
@@ -36,8 +36,8 @@ export class ChargeLedger extends DurableObject<Env> implements LedgerSurface {
     return this.#ledger.apply(call);
   }
 
-  poke() {
-    return this.#ledger.poke();
+  poke(call: PokeCall) {
+    return this.#ledger.poke(call);
   }
 
   export() {

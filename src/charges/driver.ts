@@ -1,8 +1,9 @@
 // Drives refunds to their outcome: asks the channel about what is due, and books what it says. Single-flight per refund,
 // and at most five questions at once; the same code in the request path and under the alarm.
 import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
+import { within } from "../deadline.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
-import { holdsMoney, type Refund } from "../refunds/refund.ts";
+import { holdsMoney, type Refund, refundOrderNo } from "../refunds/refund.ts";
 import { sendableFrom, submission } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
 import { balanceOf } from "./balance.ts";
@@ -12,6 +13,9 @@ import type { LedgerPorts } from "./ledger-ports.ts";
 
 /** Questions to the channel under way at once. */
 const CALLS_MAX = 5;
+const ACCOUNT_TIMEOUT_MS = 3_000;
+const PAUSE_MS = 1_000;
+const PAUSE_MAX_MS = 60_000;
 
 export interface DriverEvents {
   /** A verdict about a refund has been booked. */
@@ -27,6 +31,11 @@ export class Driver {
   readonly #asking = new Map<string, Promise<void>>();
   /** Accounts that came with a command, so that the first question needs no look-up. */
   readonly #accounts = new Map<string, ChannelAccount | null>();
+  /** Accounts by id and revision, for while D1 cannot be asked for them. */
+  readonly #known = new Map<string, ChannelAccount>();
+  #failures = 0;
+  /** Until when nothing is asked after a verdict could not be booked, ms. */
+  retryAt = 0;
 
   constructor(ports: LedgerPorts, books: Books, events: DriverEvents) {
     this.#ports = ports;
@@ -62,6 +71,11 @@ export class Driver {
 
   /** Books what the channel, or somebody in its place, says by itself. */
   hear(refund: string, verdict: Verdict): void {
+    const known = this.#books.enter()?.find(refund);
+    if (known === undefined || verdict.number !== refundOrderNo(refund)) {
+      this.#ports.alert("verdict_for_another", { refund });
+      return;
+    }
     // Nobody can speak of a time to come.
     const askedAt = Math.min(verdict.askedAt, this.#ports.now());
     this.#settle(refund, { ...verdict, askedAt }, "told");
@@ -74,6 +88,7 @@ export class Driver {
     const book = this.#books.enter();
     if (book === null) return;
     const now = this.#ports.now();
+    if (this.retryAt > now) return;
     for (const refund of book.refunds) {
       if (!this.hasFreeCall) return;
       if (refund.dueAt === null || refund.dueAt > now || (refund.leaseUntil ?? 0) > now) continue;
@@ -99,26 +114,50 @@ export class Driver {
     while (this.#asking.size > 0) await Promise.all(this.#asking.values());
   }
 
+  /** Nothing is asked for a while, longer each time: whatever fails here fails again at once. */
+  pause(): void {
+    this.retryAt = this.#ports.now() + Math.min(PAUSE_MS * 2 ** this.#failures, PAUSE_MAX_MS);
+    this.#failures++;
+  }
+
   #ask(refund: Refund, question: "submit" | "query"): void {
     const charge = this.#books.enter()?.charge;
     if (charge === undefined) return;
-    const account = this.#accounts.get(refund.id);
-    this.#accounts.delete(refund.id);
-    const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
-    const run = askChannel(this.#ports, charge, refund, question, account, pin)
+    const run = this.#account(charge, refund)
+      .then((account) => {
+        const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
+        return askChannel(this.#ports, charge, refund, question, account, pin);
+      })
       .then((verdict) => {
         // No longer under way: the alarm that the verdict arms must not be put off by its own question.
         this.#asking.delete(refund.id);
         this.#settle(refund.id, verdict, question);
+        this.#failures = 0;
         this.pump();
         this.#events.onChange();
       })
       .catch((error) => {
-        // The books are as they were before the verdict, and not asked again at once: that is the alarm's to do.
-        this.#asking.delete(refund.id);
+        // The books are as they were before the verdict.
+        if (this.#asking.get(refund.id) === run) this.#asking.delete(refund.id);
+        this.pause();
         this.#ports.alert("verdict_not_booked", { refund: refund.id, error: String(error) });
       });
     this.#asking.set(refund.id, run);
+  }
+
+  /** The account to ask with; `"unreachable"` while it is not known here and D1 does not answer. */
+  async #account(charge: Charge, refund: Refund): Promise<ChannelAccount | null | "unreachable"> {
+    const given = this.#accounts.get(refund.id);
+    this.#accounts.delete(refund.id);
+    if (given !== undefined || !charge.livemode) return given ?? null;
+    const pinned = refund.account;
+    const known = pinned === null ? undefined : this.#known.get(`${pinned.id}/${pinned.revision}`);
+    const look = this.#ports.account(charge, pinned).catch(() => "unreachable" as const);
+    const outcome = await within(this.#ports.sleep, look, ACCOUNT_TIMEOUT_MS);
+    const found = outcome === "late" ? "unreachable" : outcome.done;
+    if (found === "unreachable") return known ?? found;
+    if (found !== null) this.#known.set(`${found.id}/${found.revision}`, found);
+    return found;
   }
 
   /** The account of the first send is the one that is asked about the number for ever. */
@@ -152,7 +191,7 @@ export class Driver {
       if (settlement === null) return;
       book.save(dirty(settlement.refund, now));
       if (settlement.conflict) {
-        book.saveCover({ ...book.cover, freeze: "conflict" });
+        book.saveCover({ ...book.cover, freeze: book.cover.freeze ?? "conflict" });
         this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
       }
       this.#books.addEvents(book, settlement.refund, settlement.events);

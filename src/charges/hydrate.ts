@@ -31,11 +31,13 @@ export function withProjection(
     if (ours !== undefined && ours.version >= theirs.version) continue;
     const isFree = !seqs.has(theirs.seq);
     const seq = ours?.seq ?? (isFree ? theirs.seq : nextSeq++);
+    seqs.add(seq);
     taken.push({ ...imported(theirs, now), seq });
   }
   const known = book.charge.version >= projection.charge.version ? book.charge : projection.charge;
   const charge = { ...known, version: Math.max(book.charge.version, projection.charge.version) + 1 };
-  const freeze = projection.charge.livemode ? "lost" : (book.cover.freeze ?? projection.freeze);
+  // Whatever froze the charge first is what an operator must see.
+  const freeze = book.cover.freeze ?? projection.freeze ?? (projection.charge.livemode ? "lost" : null);
   return { cover: { ...book.cover, charge, freeze, syncDueAt: now + SYNC_WITHIN_MS }, refunds: taken };
 }
 

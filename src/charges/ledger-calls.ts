@@ -71,6 +71,8 @@ export interface CreateCommand {
   apiKey: string;
   /** The creating request. */
   request: string;
+  /** When it came, ms by the Worker's clock: repeats are told by the requests, also when one is replayed later. */
+  requestedAt: number;
   /** The app's accounts by channel: only the ledger knows which channel the charge was paid through. */
   accounts: Readonly<Record<string, ChannelAccount>>;
   rules: RefundRules;
@@ -110,7 +112,16 @@ export interface ChargeChange {
   transactionNo?: string;
 }
 
-export type RecordAnswer = { ok: { charge: string; facts: Charge } } | { refusal: Refusal } | Unhydrated;
+/** The charge's transaction_no before and after the call: what the ledger holds, which D1 may not know yet. */
+export interface HeldPayment {
+  before: string | null;
+  after: string | null;
+}
+
+export type RecordAnswer =
+  | { ok: { charge: string }; held: HeldPayment }
+  | { refusal: Refusal; held: HeldPayment }
+  | Unhydrated;
 
 export interface Page {
   limit: number;
@@ -145,6 +156,13 @@ export interface ApplyCall extends Call {
 
 export type ApplyAnswer = { ok: { refund: string; changed: boolean } } | { refusal: Refusal } | Unhydrated;
 
+export interface PokeCall extends Call {
+  /** Given when the ledger has nothing although D1 knows of open refunds: it was lost. */
+  hydration?: Hydration;
+}
+
+export type PokeAnswer = { ok: true } | Unhydrated;
+
 /** The whole ledger, for rebuilding D1 and for checking. */
 export interface Export {
   charge: Charge;
@@ -161,6 +179,6 @@ export interface LedgerSurface {
   record(call: RecordCall): Promise<RecordAnswer>;
   read(call: ReadCall): Promise<ReadAnswer>;
   apply(call: ApplyCall): Promise<ApplyAnswer>;
-  poke(call: Call): Promise<void>;
+  poke(call: PokeCall): Promise<PokeAnswer>;
   export(call: Call): Promise<ExportAnswer>;
 }

@@ -4,6 +4,7 @@ import type { AppSettings } from "../apps/schema.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
+import { TRIES_MS } from "../refunds/reserve-refund.ts";
 import { ledgerName } from "./charge.ts";
 import type { LedgerSurface } from "./ledger-calls.ts";
 
@@ -17,7 +18,6 @@ export interface ChargeReference {
 export type LedgerOutcome<Answer> = { answer: Answer } | { failed: "overloaded" | "unknown" };
 
 const TRIES_MAX = 3;
-const BUDGET_MS = 15_000;
 const PAUSE_MS = 100;
 
 /** Calls the ledger, at most three times and 15 s (`patienceMs` on top, for calls that wait for a channel). */
@@ -29,7 +29,7 @@ export async function callLedger<Answer>(
   call: (ledger: LedgerSurface) => Promise<Answer>,
 ): Promise<LedgerOutcome<Answer>> {
   const name = ledgerName(reference.app, reference.livemode, reference.charge);
-  const deadline = Date.now() + BUDGET_MS + patienceMs;
+  const deadline = Date.now() + TRIES_MS + patienceMs;
   let failed: "overloaded" | "unknown" = "overloaded";
   for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
     const left = deadline - Date.now();

@@ -30,6 +30,8 @@ import {
   type Hydration,
   type LedgerSurface,
   missingFeature,
+  type PokeAnswer,
+  type PokeCall,
   type ReadAnswer,
   type ReadCall,
   type RecordAnswer,
@@ -93,18 +95,21 @@ export class Ledger implements LedgerSurface {
   /** Hydrates the charge and records what a repeat or an update brings. */
   async record(call: RecordCall): Promise<RecordAnswer> {
     const missing = missingFeature(call);
-    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const nothing = { before: null, after: null };
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing }, held: nothing };
     const answer = this.#write((): RecordAnswer => {
       const book = this.#enter(call.hydration);
       if (book === null) return UNHYDRATED;
+      const before = book.charge.transactionNo;
       const changed = changeCharge(book.charge, call.change, call.correct, book.refunds, this.#seconds());
-      if ("refusal" in changed) return changed;
+      if ("refusal" in changed) return { ...changed, held: { before, after: before } };
       if (changed.ok !== book.charge) {
         const charge = { ...changed.ok, version: book.charge.version + 1 };
         book.saveCover({ ...book.cover, charge, syncDueAt: this.#ports.now() + SYNC_WITHIN_MS });
         this.#alarm.arm();
       }
-      return { ok: { charge: JSON.stringify(chargeObject(book.charge, book.refunds)), facts: book.charge } };
+      const held = { before, after: book.charge.transactionNo };
+      return { ok: { charge: JSON.stringify(chargeObject(book.charge, book.refunds)) }, held };
     });
     void this.#projector.flush();
     return answer;
@@ -136,9 +141,12 @@ export class Ledger implements LedgerSurface {
     return { ok: { refund: this.#render(call.refund), changed: after !== before } };
   }
 
-  /** Makes sure that an alarm is set if work is left. Asks nobody anything. */
-  async poke(): Promise<void> {
-    if (this.#enter() !== null) this.#alarm.rearm();
+  /** Makes sure that an alarm is set if work is left; takes D1's view if the ledger was lost. Asks nobody anything. */
+  async poke(call: PokeCall): Promise<PokeAnswer> {
+    const book = this.#write(() => this.#enter(call.hydration));
+    if (book === null) return UNHYDRATED;
+    this.#alarm.rearm();
+    return { ok: true };
   }
 
   /** The whole book. */
@@ -162,6 +170,7 @@ export class Ledger implements LedgerSurface {
       }
     } catch (error) {
       this.#forget();
+      this.#driver.pause();
       this.#ports.alert("alarm_failed", { error: String(error) });
     }
     try {
@@ -192,7 +201,9 @@ export class Ledger implements LedgerSurface {
         now,
       });
       const own = reservation.kind === "existing" && reservation.refund.id === command.refund;
-      if (call.promised && !own && reservation.kind !== "reserved") {
+      // A ledger that was lost cannot say no: an earlier try of this very command may have moved money.
+      const lost = reservation.kind === "refused" && book.cover.freeze === "lost";
+      if (call.promised && !own && !lost && reservation.kind !== "reserved") {
         return this.#keepPromise(book, command, reservation);
       }
       if (reservation.kind === "refused") return { refusal: reservation.refusal };
@@ -276,7 +287,7 @@ export class Ledger implements LedgerSurface {
     const isAsking = ({ id }: Refund) => this.#driver.isAsking(id);
     return this.#book === null
       ? null
-      : nextDue(this.#book, isAsking, this.#projector.retryAt, this.#ports.now());
+      : nextDue(this.#book, isAsking, this.#driver.retryAt, this.#projector.retryAt, this.#ports.now());
   }
 
   /** One transaction; if it throws, memory is thrown away with it and read again from storage. */

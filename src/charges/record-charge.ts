@@ -1,16 +1,23 @@
 // Records a payment that was collected elsewhere. D1 first, because only there can one see that a transaction_no
 // belongs to another charge; then the ledger, which owns the facts from then on. Repeating a call is harmless.
 import type { Principal } from "../auth/principal.ts";
-import { database } from "../db/client.ts";
+import { type Database, database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { ledgerFingerprint } from "../http/admit.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { canonicalJson } from "../idempotency/fingerprint.ts";
 import { derivedId } from "../ids.ts";
 import { type Charge, isChargeId } from "./charge.ts";
-import { CALL, type ChargeChange, type RecordAnswer } from "./ledger-calls.ts";
+import { CALL, type ChargeChange, type HeldPayment, type RecordAnswer } from "./ledger-calls.ts";
 import { askLedger } from "./ledger-client.ts";
-import { claimPayment, findHydration, hydrationOf, insertCharge, releasePayment } from "./repository.ts";
+import {
+  claimPayment,
+  findCharge,
+  findHydration,
+  hydrationOf,
+  insertCharge,
+  releasePayment,
+} from "./repository.ts";
 import type { RecordChargeBody, UpdateChargeBody } from "./schema.ts";
 
 /** Answers with the rendered charge. `now` in ms since the epoch. */
@@ -40,8 +47,9 @@ async function record(
   body: RecordChargeBody,
 ): Promise<string | "another_payment"> {
   const db = database(env, charge.app, charge.livemode);
-  const { row, owner } = await insertCharge(db, charge, ledgerFingerprint(env));
+  const { row, owner, claimed } = await insertCharge(db, charge, ledgerFingerprint(env));
   const { transactionNo } = charge;
+  if (row !== undefined) refuseOtherFacts(row.doc, charge);
   if (transactionNo !== null && owner !== charge.id) {
     const second = body.id === undefined ? await chargeIdOf(charge, transactionNo) : null;
     // No owner: this charge has another payment already. The second charge owns it: it was recorded before.
@@ -49,22 +57,31 @@ async function record(
     throw new ProblemError({ code: "transaction_no_used" });
   }
   if (row === undefined) throw new ProblemError({ code: "internal" });
-  refuseOtherFacts(row.doc, charge);
 
-  const change: ChargeChange = {};
   // A repeat says what a first recording would have said.
+  const change: ChargeChange = {};
   if (charge.paid) change.paid = true;
   if (charge.timePaid !== null) change.timePaid = charge.timePaid;
   if (transactionNo !== null) change.transactionNo = transactionNo;
   const hydration = row.ledgerOpenedAt === null ? hydrationOf(row, []) : undefined;
   const answer = await recordInLedger(env, principal, charge.id, change, false, hydration);
+  await releaseOthers(db, charge, answer.held, claimed ? transactionNo : null);
   if ("ok" in answer) return answer.ok.charge;
-  if (answer.refusal.code === "another_payment" && transactionNo !== null) {
-    // D1 did not know yet that the ledger has a transaction_no: the claim was not this charge's to make.
-    await releasePayment(db, charge, transactionNo);
-    return "another_payment";
-  }
+  if (answer.refusal.code === "another_payment") return "another_payment";
   throw new ProblemError(answer.refusal);
+}
+
+/** Gives up the claims of a charge to payments that its ledger does not hold: only the ledger knows which it holds. */
+async function releaseOthers(
+  db: Database,
+  charge: Charge,
+  held: HeldPayment,
+  claimed: string | null,
+): Promise<void> {
+  for (const transactionNo of new Set([claimed, held.before])) {
+    if (transactionNo !== null && transactionNo !== held.after)
+      await releasePayment(db, charge, transactionNo);
+  }
 }
 
 /** Changes a recorded charge. Answers with the rendered charge. */
@@ -86,18 +103,17 @@ export async function updateCharge(
     transactionNo: body.transaction_no,
   };
   const { transactionNo } = change;
-  const before = transactionNo === undefined ? null : await findHydration(db, app, livemode, id);
-  if (transactionNo !== undefined) {
-    if (before === null) throw unknown;
-    const owner = await claimPayment(db, before.charge, transactionNo);
-    if (owner !== id) throw new ProblemError({ code: "transaction_no_used" });
+  if (transactionNo === undefined) {
+    const answer = await recordInLedger(env, principal, id, change, true);
+    if ("refusal" in answer) throw new ProblemError(answer.refusal);
+    return answer.ok.charge;
   }
+  const known = await findCharge(db, app, livemode, id);
+  if (known === undefined) throw unknown;
+  const { owner, claimed } = await claimPayment(db, known.doc, transactionNo);
+  if (owner !== id) throw new ProblemError({ code: "transaction_no_used" });
   const answer = await recordInLedger(env, principal, id, change, true);
-  if (before !== null && transactionNo !== undefined) {
-    const kept = "ok" in answer ? answer.ok.facts.transactionNo : before.charge.transactionNo;
-    const dropped = kept === transactionNo ? before.charge.transactionNo : transactionNo;
-    if (dropped !== null && dropped !== kept) await releasePayment(db, before.charge, dropped);
-  }
+  await releaseOthers(db, known.doc, answer.held, claimed ? transactionNo : null);
   if ("refusal" in answer) throw new ProblemError(answer.refusal);
   return answer.ok.charge;
 }

@@ -1,5 +1,5 @@
 // Charges in D1: their first recording, what ledgers are hydrated from, and what can be asked across charges.
-import { and, eq, isNotNull, sql } from "drizzle-orm";
+import { and, eq, lt, lte, min, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
@@ -15,6 +15,8 @@ export interface Recorded {
   row: ChargeRow | undefined;
   /** The charge that owns the transaction_no; null when none was given, or when the charge has another one already. */
   owner: string | null;
+  /** Whether this recording made the claim. */
+  claimed: boolean;
 }
 
 const ofCharge = (app: string, livemode: boolean, id: string) =>
@@ -47,38 +49,47 @@ export async function insertCharge(db: Database, charge: Charge, namespace: stri
   if (transactionNo === null) {
     const insert = db.insert(charges).select(sql`select ${values} where true`).onConflictDoNothing();
     const [, , rows] = await db.batch([own, insert, recorded]);
-    return { row: rows[0], owner: null };
+    return { row: rows[0], owner: null, claimed: false };
   }
+  // A charge with this id that has another payment, or is another charge altogether: nothing is claimed for it.
   const otherPayment = sql`select 1 from ${charges} where ${ofCharge(app, charge.livemode, id)}
-    and json_extract(${charges.doc}, '$.transactionNo') <> ${transactionNo}`;
+    and (json_extract(${charges.doc}, '$.transactionNo') <> ${transactionNo}
+      or ${charges.amount} <> ${charge.amount} or ${charges.currency} <> ${charge.currency}
+      or ${charges.channel} <> ${channel} or ${charges.orderNo} <> ${charge.orderNo})`;
   const ownPayment = sql`select 1 from ${payments}
     where ${ofPayment(charge, transactionNo)} and ${payments.charge} = ${id}`;
-  const [, , , rows, owners] = await db.batch([
+  const [, made, , rows, owners] = await db.batch([
     own,
     db
       .insert(payments)
       .select(
         sql`select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where not exists (${otherPayment})`,
       )
-      .onConflictDoNothing(),
+      .onConflictDoNothing()
+      .returning({ charge: payments.charge }),
     db.insert(charges).select(sql`select ${values} where exists (${ownPayment})`).onConflictDoNothing(),
     recorded,
     db.select({ charge: payments.charge }).from(payments).where(ofPayment(charge, transactionNo)),
   ]);
-  return { row: rows[0], owner: owners[0]?.charge ?? null };
+  return { row: rows[0], owner: owners[0]?.charge ?? null, claimed: made.length > 0 };
 }
 
-/** Claims a payment for a charge that exists already; answers with the owner. */
-export async function claimPayment(db: Database, charge: Charge, transactionNo: string): Promise<string> {
+/** Claims a payment for a charge that exists already; answers with the owner, and whether this call made the claim. */
+export async function claimPayment(
+  db: Database,
+  charge: Charge,
+  transactionNo: string,
+): Promise<{ owner: string; claimed: boolean }> {
   const { app, livemode, channel } = charge;
-  const [, owners] = await db.batch([
+  const [made, owners] = await db.batch([
     db
       .insert(payments)
       .values({ app, livemode, channel, transactionNo, charge: charge.id })
-      .onConflictDoNothing(),
+      .onConflictDoNothing()
+      .returning({ charge: payments.charge }),
     db.select({ charge: payments.charge }).from(payments).where(ofPayment(charge, transactionNo)),
   ]);
-  return owners[0]?.charge ?? charge.id;
+  return { owner: owners[0]?.charge ?? charge.id, claimed: made.length > 0 };
 }
 
 /** Gives up a claim that turned out not to be this charge's payment. */
@@ -129,15 +140,39 @@ export function hydrationOf(row: ChargeRow, made: Refund[]): Hydration {
   return { charge: row.doc, refunds: made, freeze: row.freeze, opened: row.ledgerOpenedAt !== null };
 }
 
-/** Ledgers whose next step is long overdue, so that a lost alarm is found: at most `limit`. */
+export interface OverdueCharge {
+  app: string;
+  livemode: boolean;
+  charge: string;
+}
+
+/** Ledgers whose next step is long overdue, the longest first: at most `limit`. `before` in ms. */
 export async function listOverdueCharges(
   db: Database,
   before: number,
   limit: number,
-): Promise<{ app: string; livemode: boolean; charge: string }[]> {
+): Promise<OverdueCharge[]> {
   return db
-    .selectDistinct({ app: refunds.app, livemode: refunds.livemode, charge: refunds.charge })
+    .select({ app: refunds.app, livemode: refunds.livemode, charge: refunds.charge })
     .from(refunds)
-    .where(and(isNotNull(refunds.dueAt), sql`${refunds.dueAt} <= ${before}`))
+    .where(lte(refunds.dueAt, before))
+    .groupBy(refunds.app, refunds.livemode, refunds.charge)
+    .orderBy(min(refunds.dueAt))
     .limit(limit);
+}
+
+/** Puts off the overdue refunds of a charge, so that one that stays overdue does not keep others from their turn. */
+export async function postponeOverdue(db: Database, overdue: OverdueCharge, dueAt: number): Promise<void> {
+  const { app, livemode, charge } = overdue;
+  await db
+    .update(refunds)
+    .set({ dueAt })
+    .where(
+      and(
+        eq(refunds.app, app),
+        eq(refunds.livemode, livemode),
+        eq(refunds.charge, charge),
+        lt(refunds.dueAt, dueAt),
+      ),
+    );
 }

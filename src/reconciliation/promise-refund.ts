@@ -1,7 +1,7 @@
 // A refund whose ledger did not answer: the command is stored, so that it is replayed until the ledger does, and the
 // client gets the refund's id and `pending`. The command's row answers reads of that id meanwhile.
 import type { CreateCommand } from "../charges/ledger-calls.ts";
-import { findCharge } from "../charges/repository.ts";
+import { type ChargeRow, findCharge } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
@@ -10,24 +10,56 @@ import { promisedRefund } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { findCommand, storeCommand } from "./repository.ts";
 
-const SEND_TIMEOUT_MS = 3_000;
+/** How long D1 and the queue may take each: both can hang, and the client is waiting. */
+const TIMEOUT_MS = 3_000;
 
-/** Stores the command and renders the promised refund. Throws only if neither D1 nor the queue takes it. */
+/**
+ * Stores the command and renders the promised refund. Throws `not_found` when D1 knows of no such charge, the refusal
+ * of a key that was promised with other parameters, and `unavailable` only if neither D1 nor the queue takes it.
+ */
 export async function promise(env: Env, command: CreateCommand): Promise<string> {
   const { app, livemode, refund } = command;
+  const db = database(env, app, livemode);
   const now = Date.now();
-  let charge: { orderNo: string; amount: number } | undefined;
-  let stored = false;
-  try {
-    await storeCommand(database(env, app, livemode), command, now);
-    stored = true;
-    charge = (await findCharge(database(env, app, livemode), app, livemode, command.charge))?.doc;
-  } catch {
-    console.error(JSON.stringify({ alert: "command_not_stored", refund }));
+  const charge = await inTime(findCharge(db, app, livemode, command.charge));
+  if (charge !== "failed" && charge === undefined) {
+    throw new ProblemError({ code: "not_found", object: "charge", id: command.charge });
   }
-  const woken = await send(env, stored ? { app, livemode, refund } : { app, livemode, refund, command });
-  if (!stored && !woken) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
-  return render(command, charge, now);
+  const row = charge === "failed" ? undefined : charge;
+  // What the client is told is what the ledger will be asked for.
+  const told: CreateCommand = {
+    ...command,
+    amount: command.amount ?? (row === undefined ? null : leftOf(row)),
+  };
+  const stored = await inTime(storeCommand(db, told, now));
+  if (stored === "failed") console.error(JSON.stringify({ alert: "command_not_stored", refund }));
+  else if (stored.fingerprint !== command.fingerprint) {
+    const code = command.refundNo === null ? "idempotency_key_reused" : "refund_no_reused";
+    throw new ProblemError({ code, refund });
+  }
+  const message = { app, livemode, refund };
+  const sent = env.COMMANDS.send(stored === "failed" ? { ...message, command: told } : message).then(
+    () => true,
+  );
+  const woken = await inTime(sent);
+  if (stored === "failed" && woken === "failed") {
+    throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+  }
+  return render(stored === "failed" ? told : stored, row?.doc, now);
+}
+
+/** What D1 believes is left of a charge; the whole amount if it believes nothing is, for the ledger to refuse. */
+function leftOf(row: ChargeRow): number {
+  return Math.max(0, row.amount - row.amountRefunded - row.amountPending - row.doc.disputed) || row.amount;
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T | "failed"> {
+  const outcome = await within(
+    sleep,
+    work.catch(() => "failed" as const),
+    TIMEOUT_MS,
+  );
+  return outcome === "late" ? "failed" : outcome.done;
 }
 
 /** A refund that was promised and has not reached its ledger yet, rendered; null when there is no such promise. */
@@ -51,14 +83,4 @@ function render(
   return JSON.stringify(
     refundObject(refund, { id: command.charge, orderNo: charge?.orderNo ?? "", app: command.app }),
   );
-}
-
-async function send(env: Env, message: Parameters<Env["COMMANDS"]["send"]>[0]): Promise<boolean> {
-  // Sending can hang for a minute; the sweeper finds a stored command without it.
-  const sent = env.COMMANDS.send(message).then(
-    () => true,
-    () => false,
-  );
-  const outcome = await within(sleep, sent, SEND_TIMEOUT_MS);
-  return outcome !== "late" && outcome.done;
 }

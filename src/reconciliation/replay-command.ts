@@ -17,8 +17,11 @@ export async function replayCommand(env: Env, command: CreateCommand): Promise<b
   let outcome = await send();
   if ("answer" in outcome && "unhydrated" in outcome.answer) {
     const hydration = await findHydration(database(env, app, livemode), app, livemode, charge);
-    // A charge that nobody recorded was never refunded; there is no ledger to keep the promise in.
-    if (hydration === null) return true;
+    // D1 knew the charge when the promise was made: it has lost it since, and an operator must bring it back.
+    if (hydration === null) {
+      console.error(JSON.stringify({ alert: "promised_charge_missing", charge, refund: command.refund }));
+      return false;
+    }
     outcome = await send(hydration);
   }
   return "answer" in outcome && "ok" in outcome.answer;

@@ -8,13 +8,24 @@ export type CommandRow = typeof commands.$inferSelect;
 const ofRefund = (app: string, livemode: boolean, refund: string) =>
   and(eq(commands.app, app), eq(commands.livemode, livemode), eq(commands.refund, refund));
 
-/** `now` in ms; the command is due at once. */
-export async function storeCommand(db: Database, command: CreateCommand, now: number): Promise<void> {
+/** Stores a command, due at once, unless one for the same refund is stored; answers with the one that is. `now` in ms. */
+export async function storeCommand(
+  db: Database,
+  command: CreateCommand,
+  now: number,
+): Promise<CreateCommand> {
   const { app, livemode, refund, charge } = command;
-  await db
-    .insert(commands)
-    .values({ app, livemode, refund, charge, command, attempts: 0, dueAt: now, createdAt: now })
-    .onConflictDoNothing();
+  const [, rows] = await db.batch([
+    db
+      .insert(commands)
+      .values({ app, livemode, refund, charge, command, attempts: 0, dueAt: now, createdAt: now })
+      .onConflictDoNothing(),
+    db
+      .select({ command: commands.command })
+      .from(commands)
+      .where(ofRefund(app, livemode, refund)),
+  ]);
+  return rows[0]?.command ?? command;
 }
 
 export async function findCommand(

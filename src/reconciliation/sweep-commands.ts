@@ -2,6 +2,7 @@
 
 import type { Database } from "../db/client.ts";
 import { database } from "../db/client.ts";
+import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import type { CommandMessage } from "./command.ts";
 import { replayCommand } from "./replay-command.ts";
@@ -17,6 +18,7 @@ import {
 const PAGE = 20;
 /** How long a command that only the queue knows waits for the next try. */
 const CARRY_SECONDS = 60;
+const STORE_TIMEOUT_MS = 3_000;
 const DELAYS_MS = [5_000, 30_000, 60_000, 300_000, 900_000] as const;
 
 export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: Env): Promise<void> {
@@ -45,9 +47,10 @@ async function take(env: Env, message: CommandMessage): Promise<void> {
   // retries are counted and an outage may outlast them.
   const answered = await replayCommand(env, command).catch(() => false);
   if (answered) return;
-  await storeCommand(db, command, Date.now()).catch(() =>
-    env.COMMANDS.send(message, { delaySeconds: CARRY_SECONDS }),
+  const stored = await within(sleep, storeCommand(db, command, Date.now()), STORE_TIMEOUT_MS).catch(
+    () => "late",
   );
+  if (stored === "late") await env.COMMANDS.send(message, { delaySeconds: CARRY_SECONDS });
 }
 
 /** Replays what is due, oldest first. */

@@ -16,8 +16,8 @@ import { findHydration } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
-import { fingerprintOf } from "../idempotency/fingerprint.ts";
-import { mintId, type Random } from "../ids.ts";
+import { canonicalJson, fingerprintOf } from "../idempotency/fingerprint.ts";
+import { derivedId, mintId, type Random } from "../ids.ts";
 import { promise } from "../reconciliation/promise-refund.ts";
 import type { Fingerprints, Language } from "./refund.ts";
 import type { CreateRefundBody } from "./schema.ts";
@@ -36,6 +36,8 @@ export interface RefundRequest {
   waitMs: number;
   language: Language;
   requestId: string;
+  /** When the request came, ms. */
+  requestedAt: number;
 }
 
 /** Answers with the rendered refund. Throws problems; none of them once the refund may exist. */
@@ -100,7 +102,7 @@ async function commandFrom(
     app,
     livemode,
     charge: request.charge,
-    refund: mintId("refund", random),
+    refund: keyed ? await keyedRefundId(principal, request, refundNo) : mintId("refund", random),
     amount: body.amount ?? null,
     description: body.description,
     metadata: body.metadata,
@@ -114,7 +116,8 @@ async function commandFrom(
     language: request.language,
     apiKey,
     request: request.requestId,
-    accounts: { ...principal.accounts },
+    requestedAt: request.requestedAt,
+    accounts: principal.accounts,
     rules: {
       windows: settings.refund_windows,
       refundsMax: settings.refunds_max,
@@ -132,6 +135,23 @@ function refundNoIn(metadata: Record<string, string>): string | null {
     "metadata",
     "refund_no 必须为 1 到 64 位字母、数字或 _-|*@",
     "refund_no must be 1 to 64 letters, digits or _-|*@",
+  );
+}
+
+/**
+ * The id of a refund that has a key of its own follows from the key: whichever request reaches the ledger first, and
+ * also while none does, the same key is the same refund.
+ */
+async function keyedRefundId(
+  { app, livemode }: Principal,
+  { charge, idempotencyKey }: RefundRequest,
+  refundNo: string | null,
+): Promise<string> {
+  const key = refundNo === null ? ["idempotency_key", idempotencyKey] : ["refund_no", refundNo];
+  const text = canonicalJson([app, livemode, charge, ...key]);
+  return derivedId(
+    "refund",
+    new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
   );
 }
 

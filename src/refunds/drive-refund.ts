@@ -36,15 +36,14 @@ export function orderOf(refund: Refund, charge: Charge): RefundOrder {
 }
 
 /**
- * Asks, and always answers. `account` is given when the request path has it at hand already; `pin` keeps the one that a
- * refund without any is first sent with, before it is sent.
+ * Asks, and always answers. `pin` keeps the account that a refund without any is first sent with, before it is sent.
  */
 export async function askChannel(
   ports: LedgerPorts,
   charge: Charge,
   refund: Refund,
   question: "submit" | "query",
-  account: ChannelAccount | null | undefined,
+  account: ChannelAccount | null | "unreachable",
   pin: (account: ChannelAccount) => void,
 ): Promise<Verdict> {
   // The question comes after whatever was heard before it, also when the clock has gone back meanwhile.
@@ -55,26 +54,18 @@ export async function askChannel(
     const retryAt = askedAt + CONFIGURATION_RETRY_MS;
     return { ...facts, kind: "notSent", reason: "configuration", retryAt };
   }
-  const opened = account !== undefined ? { account } : await findAccount(ports, charge, refund);
-  if (opened === "unreachable") {
+  if (account === "unreachable") {
     return { ...facts, kind: "notSent", reason: "throttled", retryAt: askedAt + ACCOUNT_RETRY_MS };
   }
-  if (opened.account === null && charge.livemode) {
+  if (account === null && charge.livemode) {
     const retryAt = askedAt + CONFIGURATION_RETRY_MS;
     return { ...facts, kind: "notSent", reason: "configuration", retryAt };
   }
+  if (refund.account === null && account !== null) pin(account);
   const silence: Verdict = { ...facts, kind: "unknown", failureCode: "channel_connection_error" };
   const signal = new AbortController();
   try {
-    if (refund.account === null && opened.account !== null) pin(opened.account);
-    const answer = ask(
-      channel,
-      question,
-      orderOf(refund, charge),
-      opened.account,
-      ports.now(),
-      signal.signal,
-    );
+    const answer = ask(channel, question, orderOf(refund, charge), account, ports.now(), signal.signal);
     let outcome = await within(ports.sleep, answer, CHANNEL_TIMEOUT_MS);
     if (outcome === "late") {
       signal.abort();
@@ -102,17 +93,4 @@ function ask(
   return question === "submit"
     ? channel.refund(order, account, now, signal)
     : channel.query(order, account, now, signal);
-}
-
-async function findAccount(
-  ports: LedgerPorts,
-  charge: Charge,
-  refund: Refund,
-): Promise<{ account: ChannelAccount | null } | "unreachable"> {
-  if (!charge.livemode) return { account: null };
-  try {
-    return { account: await ports.account(charge, refund.account) };
-  } catch {
-    return "unreachable";
-  }
 }

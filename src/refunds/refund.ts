@@ -97,6 +97,9 @@ export interface Refund {
   /** SHA-256 of the canonical parameters; null for a refund made without request keys. */
   fingerprint: string | null;
   repeats: Fingerprints | null;
+  /** The creating request, and when it came, ms by its Worker's clock. */
+  request: string;
+  requestedAt: number;
   /** How long the creating request was ready to wait for a verdict. */
   waitMs: number;
   apiKey: string;

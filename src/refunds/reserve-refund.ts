@@ -16,6 +16,8 @@ export const SYNC_WITHIN_MS = 2_000;
 /** How long a repeated `Pingplusplus-Request-Timestamp` joins the first refund. */
 const TIMESTAMP_JOINS_MS = 600_000;
 const TIMESTAMP_SKEW_MS = 300_000;
+/** How long a Worker goes on trying to reach a ledger. */
+export const TRIES_MS = 15_000;
 
 /** What the ledger knows when the command arrives. */
 export interface Situation {
@@ -48,7 +50,8 @@ export function reserveRefund(command: CreateCommand, situation: Situation): Res
 function findEarlier(command: CreateCommand, situation: Situation): Reservation | null {
   const { refunds } = situation;
   const own = refunds.find((refund) => refund.id === command.refund);
-  if (own !== undefined) return { kind: "existing", refund: own, replayed: false };
+  // A request with keys has an id that follows from them, so another request may come with the same one.
+  if (own?.request === command.request) return { kind: "existing", refund: own, replayed: false };
 
   const byKey =
     command.idempotencyKey !== null && refunds.find((r) => r.idempotencyKey === command.idempotencyKey);
@@ -56,10 +59,10 @@ function findEarlier(command: CreateCommand, situation: Situation): Reservation 
   if (byKey && byNumber && byKey.id !== byNumber.id) {
     return { kind: "refused", refusal: { code: "request_keys_disagree" } };
   }
-  const hit = byKey || byNumber;
+  const hit = byKey || byNumber || own;
   if (hit) {
     if (hit.fingerprint === command.fingerprint) return { kind: "existing", refund: hit, replayed: true };
-    const code = byKey ? "idempotency_key_reused" : "refund_no_reused";
+    const code = byKey || command.refundNo === null ? "idempotency_key_reused" : "refund_no_reused";
     return { kind: "refused", refusal: { code, refund: hit.id } };
   }
   const repeated = refunds.findLast((refund) => isRepeatOf(command, refund, situation));
@@ -72,21 +75,26 @@ function isRepeatOf(command: CreateCommand, refund: Refund, situation: Situation
   const then = refund.repeats;
   if (now === null || then === null || now.apiKey !== then.apiKey || now.body !== then.body) return false;
   if (now.signature !== null && now.signature === then.signature) return true;
-  const age = situation.now - refund.created * 1000;
+  const apart = Math.abs(command.requestedAt - refund.requestedAt);
   if (
     now.timestamp !== null &&
     now.timestamp === then.timestamp &&
-    Math.abs(situation.now - now.timestamp * 1000) <= TIMESTAMP_SKEW_MS &&
-    age <= TIMESTAMP_JOINS_MS
+    Math.abs(command.requestedAt - now.timestamp * 1000) <= TIMESTAMP_SKEW_MS &&
+    apart <= TIMESTAMP_JOINS_MS
   ) {
     return true;
   }
   if (!now.pingpp) return false;
+  const windowMs = command.rules.duplicateWindowMs;
+  if (command.requestedAt < refund.requestedAt) {
+    // The command is the earlier request, replayed: its client had an answer after its wait and every try, at the latest.
+    return refund.requestedAt - (command.requestedAt + command.waitMs + TRIES_MS) <= windowMs;
+  }
   const answeredAt = situation.answeredAt(refund);
   if (answeredAt === "running") return true;
   // After a restart nobody remembers the moment of the answer; it was given by the end of the wait at the latest.
-  const answeredBy = answeredAt ?? refund.created * 1000 + refund.waitMs;
-  return situation.now - answeredBy <= command.rules.duplicateWindowMs;
+  const answeredBy = answeredAt ?? refund.requestedAt + refund.waitMs;
+  return command.requestedAt - answeredBy <= windowMs;
 }
 
 function refuse(command: CreateCommand, situation: Situation): Refusal | null {
@@ -233,6 +241,8 @@ function blankRefund(command: CreateCommand, seq: number, now: number): Refund {
     idempotencyKey: command.idempotencyKey,
     fingerprint: command.fingerprint,
     repeats: command.repeats,
+    request: command.request,
+    requestedAt: command.requestedAt,
     waitMs: command.waitMs,
     apiKey: command.apiKey,
     language: command.language,

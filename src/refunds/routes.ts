@@ -47,6 +47,7 @@ export const refundRoutes: Route[] = [
         waitMs: waitMsOf(c.req.header("Prefer")),
         language: c.var.language,
         requestId: c.var.requestId,
+        requestedAt: Date.now(),
       };
       const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
       const { refund, replayed } = await createRefund(c.env, c.var.principal, request, random);
@@ -83,15 +84,26 @@ export const refundRoutes: Route[] = [
     async handler({ c, params: { charge, refund } }) {
       const unknown = new ProblemError({ code: "not_found", object: "refund", id: refund });
       if (!isId("refund", refund)) throw unknown;
-      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "refund", refund });
-      if ("ok" in answer) return jsonText(answer.ok);
       const { app, livemode } = c.var.principal;
-      const promised = await findPromised(c.env, { app, livemode, charge, refund });
+      const findPromise = () => findPromised(c.env, { app, livemode, charge, refund });
+      const read = () => readCharge(c.env, c.var.principal, charge, { kind: "refund", refund });
+      const answer = await read().catch(async (error: unknown) => {
+        // A refund that was promised because its ledger is away is answered from the promise.
+        const promised = isUnavailable(error) ? await findPromise() : null;
+        if (promised === null) throw error;
+        return { ok: promised };
+      });
+      if ("ok" in answer) return jsonText(answer.ok);
+      const promised = await findPromise();
       if (promised === null) throw unknown;
       return jsonText(promised);
     },
   }),
 ];
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ProblemError && error.problem.code === "unavailable";
+}
 
 /** Without an amount a misspelt `amout` would refund everything. */
 function refuseUnknownFields(body: Record<string, unknown>): void {

@@ -119,6 +119,8 @@ function declined(
   // A submission whose own answer was never heard is in doubt as well.
   const inDoubt = refund.inDoubt || (refund.state === "submitting" && at.asked !== "submit");
   if (refund.state !== "succeeded" && inDoubt && !confirmed) {
+    // The same no once more, from the channel's side: our own question stays where it is.
+    if (at.asked === "told" && refund.provisional !== null) return null;
     return stillOpen(refund, { ...heard, provisional: decline }, at, settledAt(refund, at));
   }
   return changed(refund, failed(heard, decline, at));
@@ -135,7 +137,12 @@ function accepted(
   const repeated = refund.state === "accepted" && at.asked === "told";
   const attention = verdict.attention ?? (verdict.url === undefined ? null : "operator_url");
   const url = verdict.url ?? null;
-  if (repeated && attention === refund.attention && url === refund.failureMsg) return null;
+  if (repeated && attention === refund.attention && url === refund.failureMsg) {
+    const { memory } = heard;
+    const transactionNo = verdict.transactionNo ?? refund.transactionNo;
+    const news = transactionNo !== refund.transactionNo || memory !== refund.memory;
+    return news ? changed(refund, { ...refund, transactionNo, memory }) : null;
+  }
   return stillOpen(
     refund,
     {

@@ -48,8 +48,9 @@ function summary(reservation: Reservation): string {
   }
 }
 
+/** Reserves for a request that comes at the situation's time. */
 function reserve(command: CreateCommand, situation: Situation): string {
-  return summary(reserveRefund(command, situation));
+  return summary(reserveRefund({ ...command, requestedAt: situation.now }, situation));
 }
 
 function reserved(command: CreateCommand, situation: Situation): Refund {
@@ -420,7 +421,15 @@ describe("request keys", () => {
   });
 
   it("a ledger asked again under the same refund id answers with that refund, not marked as a replay", () => {
-    expect(ask({ refund: "found", idempotencyKey: "other" })).toBe("found false");
+    expect(ask({ refund: "found", request: aRefund("succeeded").request })).toBe("found false");
+  });
+
+  it("I10: another request with the refund id that follows from its key finds the refund if its parameters are the same", () => {
+    expect(ask({ refund: "found", idempotencyKey: "other" })).toBe("found true");
+    expect(ask({ refund: "found", idempotencyKey: "other", fingerprint: "g" })).toBe(
+      "idempotency_key_reused",
+    );
+    expect(ask({ refund: "found", refundNo: "other", fingerprint: "g" })).toBe("refund_no_reused");
   });
 });
 
@@ -433,7 +442,7 @@ describe("repeats that an SDK sends on its own account", () => {
     timestamp: seconds,
     pingpp: true,
   };
-  const found = aRefund("succeeded", { id: "found", created: seconds, repeats: first });
+  const found = aRefund("succeeded", { id: "found", created: seconds, requestedAt: NOW, repeats: first });
   /** The same request, `ms` after the first. */
   const again = (
     changes: Partial<Fingerprints>,
@@ -505,6 +514,27 @@ describe("repeats that an SDK sends on its own account", () => {
     const forgotten = { answeredAt: () => null };
     expect(again(bare, found.waitMs + 15_000, forgotten)).toBe("found inferred");
     expect(again(bare, found.waitMs + 15_001, forgotten)).toBe("reserved");
+  });
+
+  it("E3: a promised request that is replayed later joins the repeat that came in its place", () => {
+    // Promised at NOW, repeated by the SDK `ms` later, and replayed by the sweeper after an hour.
+    const replayed = (ms: number, changes: Partial<Fingerprints> = bare) =>
+      summary(
+        reserveRefund(
+          aCommand({ repeats: { ...first, ...changes }, requestedAt: NOW }),
+          aSituation({
+            refunds: [{ ...found, requestedAt: NOW + ms }],
+            now: NOW + hour,
+            answeredAt: () => NOW + ms + 1,
+          }),
+        ),
+      );
+    const answeredBy = aCommand().waitMs + 15_000;
+    expect(replayed(1000)).toBe("found inferred");
+    expect(replayed(answeredBy + 15_000)).toBe("found inferred");
+    expect(replayed(answeredBy + 15_001)).toBe("reserved");
+    expect(replayed(60_000, { signature: null, pingpp: false })).toBe("found inferred");
+    expect(replayed(1000, plain)).toBe("reserved");
   });
 
   it.each([

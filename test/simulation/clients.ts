@@ -1,8 +1,10 @@
 // The merchants: they ask for refunds, repeat what was not answered, look at what they were told, and page through lists.
 // Everything they were told is kept, to be held against the books at the end.
+
+import { createHash } from "node:crypto";
 import type { Charge } from "../../src/charges/charge.ts";
 import type { CreateCommand } from "../../src/charges/ledger-calls.ts";
-import { mintId } from "../../src/ids.ts";
+import { derivedId, mintId } from "../../src/ids.ts";
 import type { Fingerprints } from "../../src/refunds/refund.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
@@ -203,7 +205,13 @@ export class Clients {
       app: charge.app,
       livemode: charge.livemode,
       charge: charge.id,
-      refund: mintId("refund", random),
+      // As in the Worker: the id of a refund that has a key of its own follows from the key.
+      refund: keyed
+        ? derivedId(
+            "refund",
+            createHash("sha256").update(`${charge.id} ${identity.kind} ${identity.word}`).digest(),
+          )
+        : mintId("refund", random),
       amount,
       description: "simulated",
       metadata: {},
@@ -217,6 +225,7 @@ export class Clients {
       language: "zh",
       apiKey: "key_1",
       request: mintId("request", random),
+      requestedAt: clock.now(),
       accounts: { simulated: { id: "ca_1", revision: 1, credentials: "sealed" } },
       rules: {
         windows: {},

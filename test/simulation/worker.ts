@@ -63,6 +63,13 @@ export class Worker {
           answer = await this.#inTime(this.#create(charge, command, hydration, true));
         }
         if ("ok" in answer) this.#commands.delete(refund);
+        // A lost live ledger says neither yes nor no until an operator has looked.
+        else if (
+          "refusal" in answer &&
+          answer.refusal.code === "charge_frozen" &&
+          answer.refusal.freeze === "lost"
+        )
+          continue;
         else this.#world.violation(`I4: the promise of ${refund} was answered ${JSON.stringify(answer)}`);
       } catch {
         // Next minute.
@@ -71,7 +78,11 @@ export class Worker {
     try {
       const late = await listOverdueCharges(this.#world.db, this.#world.clock.now() - OVERDUE_MS, 100);
       for (const { app, livemode, charge } of late) {
-        await this.#world.call(this.#world.nameOf({ app, livemode, id: charge }), (ledger) => ledger.poke());
+        const name = this.#world.nameOf({ app, livemode, id: charge });
+        const poke = (hydration?: Hydration) =>
+          this.#world.call(name, (ledger) => ledger.poke({ ...CALL, hydration }));
+        if (!("unhydrated" in (await poke()))) continue;
+        await poke(await this.#hydration({ app, livemode, id: charge } as Charge));
       }
     } catch {
       // Next minute.
