@@ -32,6 +32,11 @@ export class Worker {
     this.#world = world;
   }
 
+  /** Whether a refund is promised still: reads of its id are answered from the promise. */
+  isPromised(refund: string): boolean {
+    return this.#commands.has(refund);
+  }
+
   get openCommands(): number {
     return this.#commands.size;
   }
