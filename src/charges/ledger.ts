@@ -5,15 +5,9 @@
 import { within } from "../deadline.ts";
 import type { EventType } from "../events/event.ts";
 import { refusalText } from "../http/problem.ts";
-import type { Refund } from "../refunds/refund.ts";
+import { madeAsText, type Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
-import {
-  accountFor,
-  type Reservation,
-  refusedRefund,
-  reserveRefund,
-  SYNC_WITHIN_MS,
-} from "../refunds/reserve-refund.ts";
+import { accountFor, refusedRefund, reserveRefund, SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { AlarmClock, nextDue } from "./alarm-clock.ts";
 import { Book, type Books } from "./book.ts";
@@ -200,17 +194,19 @@ export class Ledger implements LedgerSurface {
         answeredAt: ({ id }) => this.#waiting.answeredAt(id),
         now,
       });
-      const own = reservation.kind === "existing" && reservation.refund.id === command.refund;
-      // A ledger that was lost cannot say no: an earlier try of this very command may have moved money.
-      const lost = reservation.kind === "refused" && book.cover.freeze === "lost";
-      if (call.promised && !own && !lost && reservation.kind !== "reserved") {
-        return this.#keepPromise(book, command, reservation);
-      }
-      if (reservation.kind === "refused") return { refusal: reservation.refusal };
-      if (reservation.kind === "existing") {
-        return { refund: reservation.refund.id, replayed: reservation.replayed };
+      if (reservation.kind === "refused") {
+        const { refusal } = reservation;
+        // A ledger that was lost cannot say no: an earlier try of this very command may have moved money.
+        const lost = refusal.code === "charge_frozen" && refusal.freeze === "lost";
+        if (!call.promised || lost) return { refusal };
+        return this.#keepPromise(book, command, refusalText(refusal, command.language));
       }
       const { refund } = reservation;
+      if (reservation.kind === "existing") {
+        const { replayed } = reservation;
+        if (!call.promised || refund.id === command.refund) return { refund: refund.id, replayed };
+        return this.#keepPromise(book, command, madeAsText(refund.id, command.language));
+      }
       book.save(refund);
       this.#waiting.begin(refund.id, command.request);
       this.#addEvents(book, refund, ["refund.created"]);
@@ -223,10 +219,7 @@ export class Ledger implements LedgerSurface {
   }
 
   /** The client was told `pending` before the ledger could refuse: the refund comes to exist as failed. */
-  #keepPromise(book: Book, command: CreateCommand, found: Exclude<Reservation, { kind: "reserved" }>) {
-    const reused = { code: "idempotency_key_reused" } as const;
-    const refusal = found.kind === "refused" ? found.refusal : { ...reused, refund: found.refund.id };
-    const words = refusalText(refusal, command.language);
+  #keepPromise(book: Book, command: CreateCommand, words: string) {
     const refund = refusedRefund(command, book.charge, book.nextSeq, words, this.#ports.now());
     book.save(refund);
     this.#addEvents(book, refund, ["refund.created", "refund.failed"]);

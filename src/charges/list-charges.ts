@@ -1,6 +1,7 @@
 // Charges across an app, from D1: newest first, each with the first page of its refunds.
-import { and, asc, desc, eq, gt, gte, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { keyset } from "../db/keyset.ts";
 import type { CreatedRange, Page } from "../http/pagination.ts";
 import { cursorOf, cutPage, unknownCursor } from "../http/pagination.ts";
 import type { Refund } from "../refunds/refund.ts";
@@ -22,39 +23,31 @@ export async function listCharges(
   filter: ChargeFilter,
   page: Page,
 ): Promise<{ items: ChargeObject[]; hasMore: boolean }> {
-  const { app, livemode } = filter;
-  const older = page.endingBefore === null;
+  const ofApp = and(eq(charges.app, filter.app), eq(charges.livemode, filter.livemode));
   const cursor = cursorOf(page);
-  const wanted: (SQL | undefined)[] = [
-    eq(charges.app, app),
-    eq(charges.livemode, livemode),
-    filter.channel === null ? undefined : eq(charges.channel, filter.channel),
-    filter.paid === null ? undefined : eq(charges.paid, filter.paid),
-    filter.refunded === null ? undefined : eq(charges.refunded, filter.refunded),
-    filter.created.from === null ? undefined : gte(charges.created, filter.created.from),
-    filter.created.to === null ? undefined : lte(charges.created, filter.created.to),
-  ];
-  if (cursor !== null) {
-    const [at] = await db
-      .select({ created: charges.created, seq: charges.seq })
-      .from(charges)
-      .where(and(eq(charges.app, app), eq(charges.livemode, livemode), eq(charges.id, cursor.id)));
-    if (at === undefined) throw unknownCursor(cursor.param, cursor.id);
-    const beyond = older ? lt : gt;
-    wanted.push(
-      or(
-        beyond(charges.created, at.created),
-        and(eq(charges.created, at.created), beyond(charges.seq, at.seq)),
-      ),
-    );
-  }
-  const order = older ? [desc(charges.created), desc(charges.seq)] : [asc(charges.created), asc(charges.seq)];
+  const [position] =
+    cursor === null
+      ? []
+      : await db
+          .select({ created: charges.created, seq: charges.seq })
+          .from(charges)
+          .where(and(ofApp, eq(charges.id, cursor.id)));
+  if (cursor !== null && position === undefined) throw unknownCursor(cursor.param, cursor.id);
+  const { where, orderBy, limit } = keyset(charges, page, position ?? null, filter.created);
   const rows = await db
     .select()
     .from(charges)
-    .where(and(...wanted))
-    .orderBy(...order)
-    .limit(page.limit + 1);
+    .where(
+      and(
+        ofApp,
+        filter.channel === null ? undefined : eq(charges.channel, filter.channel),
+        filter.paid === null ? undefined : eq(charges.paid, filter.paid),
+        filter.refunded === null ? undefined : eq(charges.refunded, filter.refunded),
+        where,
+      ),
+    )
+    .orderBy(...orderBy)
+    .limit(limit);
   const { items, hasMore } = cutPage(rows, page);
   const newest = await newestRefunds(
     db,

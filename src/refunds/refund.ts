@@ -171,3 +171,10 @@ export function channelRefusalText(channel: string, words: string, language: Lan
     ? `Channel ${channel} refused the refund. The channel's words: ${words}`
     : `退款 ${channel} 已被支付渠道拒绝。来自渠道的信息：${words}`;
 }
+
+/** What a client reads in a promised refund whose request had been made as another refund meanwhile. */
+export function madeAsText(refund: string, language: Language): string {
+  return language === "en"
+    ? `The same request was made as refund ${refund}; no money moved for this one.`
+    : `同一请求已作为退款 ${refund} 完成，本笔未退款。`;
+}
