@@ -175,7 +175,7 @@ async function printSize(worker: Bundle, at: (name: string) => string): Promise<
   console.log(`\nbundle     ${bytes} bytes minified, ${gzip} with gzip`);
   console.log(`           ${shares.map(([name, share]) => `${name} ${share}`).join(", ")}`);
   console.log(
-    `start-up   ${wallMs.toFixed(0)} ms more than an empty Worker, ${cpuMs} ms of them processor time`,
+    `start-up   ${wallMs.toFixed(0)} ms and ${cpuMs} ms of processor time more than an empty Worker`,
   );
 }
 
