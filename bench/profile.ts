@@ -24,21 +24,21 @@ export async function profiled<T>(
   file: string,
   work: () => Promise<T>,
 ): Promise<{ result: T; heaviest: string[] }> {
-  const session = await Session.open(inspector);
+  const connection = await Connection.open(inspector);
   try {
-    await session.call("Profiler.enable");
-    await session.call("Profiler.setSamplingInterval", { interval: SAMPLE_US });
-    await session.call("Profiler.start");
+    await connection.call("Profiler.enable");
+    await connection.call("Profiler.setSamplingInterval", { interval: SAMPLE_US });
+    await connection.call("Profiler.start");
     const result = await work();
-    const { profile } = (await session.call("Profiler.stop")) as { profile: Profile };
+    const { profile } = (await connection.call("Profiler.stop")) as { profile: Profile };
     await writeFile(file, JSON.stringify(profile));
     return { result, heaviest: heaviest(profile) };
   } finally {
-    session.close();
+    connection.close();
   }
 }
 
-class Session {
+class Connection {
   readonly #socket: WebSocket;
   #next = 1;
   readonly #waiting = new Map<number, (message: { result?: unknown; error?: { message: string } }) => void>();
@@ -52,7 +52,7 @@ class Session {
     });
   }
 
-  static async open(inspector: URL): Promise<Session> {
+  static async open(inspector: URL): Promise<Connection> {
     const targets: { webSocketDebuggerUrl: string }[] = await (
       await fetch(`http://${inspector.host}/json`)
     ).json();
@@ -66,7 +66,7 @@ class Session {
       socket.addEventListener("open", resolve);
       socket.addEventListener("error", () => reject(new Error("the inspector does not answer")));
     });
-    return new Session(socket);
+    return new Connection(socket);
   }
 
   async call(method: string, params: object = {}): Promise<unknown> {
