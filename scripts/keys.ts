@@ -19,6 +19,9 @@ import {
 import { execute, query, type Row, type Target } from "./d1.ts";
 import { localMasterKeys } from "./dev-vars.ts";
 
+/** How long an isolate goes on with what it remembers of a key (key-cache.ts). */
+const FOLLOWS = "Running servers follow within 33 seconds.";
+
 const HELP = `Usage: npm run keys -- COMMAND [--local | --remote] [--persist-to DIR]
 
   create-app NAME                 a new app with a test key and a live key
@@ -57,8 +60,10 @@ async function main(): Promise<void> {
     return;
   }
   if (values.local && values.remote) throw new UsageError("--local and --remote exclude each other");
-  const state = values["persist-to"];
-  if (values.remote && state !== undefined) throw new UsageError("--persist-to is for the local database");
+  if (values.remote && values["persist-to"] !== undefined)
+    throw new UsageError("--persist-to is for the local database");
+  // The same place that npm start keeps its data in.
+  const state = values["persist-to"] ?? process.env.PERSIST_TO;
   const target: Target = values.remote
     ? { remote: true }
     : { remote: false, state: state === undefined ? undefined : resolve(state) };
@@ -91,7 +96,7 @@ async function main(): Promise<void> {
       const [id] = expecting(rest, "KEY_ID");
       const revoked = await query(target, revokeKey(id, now));
       if (revoked.length === 0) throw new AdminError(`there is no key ${id} in use`);
-      return print([["revoked", id]]);
+      return print([["revoked", id]], FOLLOWS);
     }
     case "list": {
       expecting(rest);
@@ -107,7 +112,7 @@ async function main(): Promise<void> {
       const text = value.startsWith("@") ? readFileSync(value.slice(1), "utf8") : value;
       const changed = await query(target, await changeSetting(app, name, text));
       if (changed.length === 0) throw new AdminError(`there is no app ${app}`);
-      return print([["set", name]]);
+      return print([["set", name]], FOLLOWS);
     }
     default:
       throw new UsageError(command === undefined ? "which command?" : `there is no command "${command}"`);
@@ -115,7 +120,9 @@ async function main(): Promise<void> {
 }
 
 async function createApp(target: Target, name: string): Promise<void> {
-  const masterKeys = process.env.MASTER_KEYS ?? (target.remote ? null : localMasterKeys());
+  // Locally the server's own file comes first: it does not listen to the environment.
+  const given = process.env.MASTER_KEYS ?? null;
+  const masterKeys = target.remote ? given : (localMasterKeys() ?? given);
   if (masterKeys === null) {
     throw new AdminError(
       target.remote

@@ -59,6 +59,11 @@ export async function recordPayment(url: string, seed: Seed): Promise<string> {
       }),
     });
     const text = await answer.text();
+    if (answer.status === 401) {
+      throw new Error(
+        "the key of this state has been revoked: remove .wrangler (or PERSIST_TO) to begin again",
+      );
+    }
     if (!answer.ok)
       throw new Error(`recording a charge was answered ${answer.status}: ${text.slice(0, 500)}`);
     const charge = chargeSchema.parse(JSON.parse(text));

@@ -4,6 +4,8 @@ import { ProblemError } from "./problem.ts";
 import { isStorableDeep } from "./wire.ts";
 
 export const BODY_BYTES_MAX = 64 * 1024;
+/** A body that is too large is read on, and forgotten, up to here: a proxy may not pass on an answer before it is sent. */
+const DRAINED_BYTES_MAX = 4 * 1024 * 1024;
 const FORM_DEPTH_MAX = 5;
 
 /** Reads a body, counting as it streams: clients send chunked bodies without a length. */
@@ -14,9 +16,10 @@ export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer
   let size = 0;
   for await (const chunk of request.body as ReadableStream<Uint8Array>) {
     size += chunk.byteLength;
-    if (size > BODY_BYTES_MAX) throw tooLarge();
-    chunks.push(chunk);
+    if (size > DRAINED_BYTES_MAX) throw tooLarge();
+    if (size <= BODY_BYTES_MAX) chunks.push(chunk);
   }
+  if (size > BODY_BYTES_MAX) throw tooLarge();
   const body = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {

@@ -28,7 +28,7 @@ export function pageQuery(limitMax: number, limitDefault: number) {
   return {
     limit: z
       .string()
-      .regex(/^\d{1,3}$/)
+      .regex(/^\d{1,9}$/)
       .transform(Number)
       .pipe(z.int().min(1).max(limitMax))
       .default(limitDefault),

@@ -60,7 +60,8 @@ export const refundRoutes: Route[] = [
     scope: "refunds:read",
     summary: "List the refunds of a charge, newest first",
     params: ofCharge,
-    query: z.object({ ...pageQuery(100, 10) }),
+    // The app's setting is the maximum that counts; it is known when the handler runs.
+    query: z.object({ ...pageQuery(999_999_999, 10) }),
     answers: { 200: listSchema(refundSchema), 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, query }) {
       const max = c.var.principal.settings.list_limit_max;
