@@ -3,13 +3,7 @@
 import { parseArgs } from "node:util";
 import { simulate } from "../test/simulation/simulation.ts";
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "100" },
-    seed: { type: "string", default: "1" },
-    trace: { type: "boolean", default: false },
-  },
-});
+const { values } = options();
 
 const first = Number(values.seed);
 const count = Number(values.seeds);
@@ -56,3 +50,18 @@ console.log(
 );
 console.log(`  ${"broken seeds".padEnd(14)}${broken.length === 0 ? "none" : broken.join(" ")}`);
 process.exit(broken.length === 0 ? 0 : 1);
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: "string", default: "100" },
+        seed: { type: "string", default: "1" },
+        trace: { type: "boolean", default: false },
+      },
+    });
+  } catch {
+    console.error("Usage: npm run simulate -- [--seeds N] [--seed S] [--trace]");
+    process.exit(2);
+  }
+}

@@ -20,6 +20,9 @@ import {
 } from "./repository.ts";
 import type { RecordChargeBody, UpdateChargeBody } from "./schema.ts";
 
+/** How far a merchant's clock may be ahead of ours. */
+const CLOCK_SKEW_MS = 300_000;
+
 /** Answers with the rendered charge. `now` in ms since the epoch. */
 export async function recordCharge(
   env: Env,
@@ -90,9 +93,11 @@ export async function updateCharge(
   principal: Principal,
   id: string,
   body: UpdateChargeBody,
+  now: number,
 ): Promise<string> {
   const unknown = new ProblemError({ code: "not_found", object: "charge", id });
   if (!isChargeId(id)) throw unknown;
+  refuseFuture("time_paid", body.time_paid, now);
   const { app, livemode } = principal;
   const db = database(env, app, livemode);
   const change: ChargeChange = {
@@ -158,6 +163,8 @@ async function chargeFrom(principal: Principal, body: RecordChargeBody, now: num
     const max = settings.charge_amount_max;
     throw invalid("amount", `不能大于 ${max}`, `it must be at most ${max}`);
   }
+  refuseFuture("time_paid", body.time_paid, now);
+  refuseFuture("created", body.created, now);
   const refundedElsewhere = body.amount_refunded ?? 0;
   if (refundedElsewhere > body.amount) {
     throw invalid("amount_refunded", "不能大于 amount", "it must not exceed amount");
@@ -193,6 +200,12 @@ async function chargeFrom(principal: Principal, body: RecordChargeBody, now: num
     description: body.description ?? null,
     version: 1,
   };
+}
+
+/** Refund windows run from the payment: one that is still to come would stretch them. */
+function refuseFuture(param: string, seconds: number | null | undefined, now: number): void {
+  if (seconds == null || seconds * 1000 <= now + CLOCK_SKEW_MS) return;
+  throw invalid(param, "不能晚于现在", "it must not lie in the future");
 }
 
 /** The id of a charge that came without one: the same for the same order, so that repeating a call is harmless. */

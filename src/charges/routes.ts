@@ -83,7 +83,7 @@ export const chargeRoutes: Route[] = [
     body: updateChargeSchema,
     answers: { 200: chargeSchema, 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, body }) {
-      return jsonText(await updateCharge(c.env, c.var.principal, charge, body));
+      return jsonText(await updateCharge(c.env, c.var.principal, charge, body, Date.now()));
     },
   }),
 ];

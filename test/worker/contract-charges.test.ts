@@ -32,6 +32,17 @@ async function chargesOf(app: TestApp): Promise<number> {
 }
 
 describe("recording a charge", () => {
+  it.each(["time_paid", "created"])(
+    "refuses a %s that is still to come: it would stretch the window",
+    async (param) => {
+      const app = await TestApp.create();
+      const answer = await recordRefused(app, facts({ paid: true, [param]: seconds() + 3600 }));
+      expect(answer).toMatchObject({ status: 400, body: { error: { param } } });
+      expect(await chargesOf(app)).toBe(0);
+      expect((await record(app, facts({ paid: true, [param]: seconds() + 60 }))).status).toBe(200);
+    },
+  );
+
   it("answers with the charge, its keys in the order of the contract, and with defaults", async () => {
     const app = await TestApp.create();
     const body = facts();
