@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
 import { chargeRoutes } from "./charges/routes.ts";
+import { DatabaseError } from "./db/client.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { admit } from "./http/admit.ts";
 import { preferredLanguage } from "./http/language.ts";
@@ -75,7 +76,8 @@ app.onError((error, c) => {
   if (error instanceof ProblemError) return answer(c, error.problem);
   // D1 answers with an error while it is overloaded, reset or down; its message may carry parameters, so only its kind
   // is written down.
-  if (error instanceof DrizzleQueryError || error.message.startsWith("D1_")) {
+  const isDatabase = error instanceof DrizzleQueryError || error instanceof DatabaseError;
+  if (isDatabase || error.message.startsWith("D1_")) {
     console.error(JSON.stringify({ request: c.var.requestId, failure: "d1" }));
     return answer(c, { code: "unavailable", retryAfterSeconds: 5 });
   }

@@ -11,7 +11,7 @@ export interface Env {
   COMMANDS: Queue<CommandMessage>;
   /** JSON: key id → base64 of 32 bytes, newest first. Seals secrets in D1. */
   MASTER_KEYS: string;
-  /** "true" in local development only: allows loopback addresses. A deployed Worker refuses to run with it. */
+  /** "true" in local development only: allows loopback addresses. With it every request that is not addressed to loopback is refused. */
   LOCAL_DEV?: string;
   /** Loopback address of the HTTP sandbox; with LOCAL_DEV only. */
   SANDBOX_URL?: string;

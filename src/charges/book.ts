@@ -108,7 +108,9 @@ export class Book {
   /** A new refund never takes another one's place: two with one sequence fail the transaction. */
   save(refund: Refund): void {
     const doc = JSON.stringify(refund);
-    if (this.#refunds.has(refund.id)) {
+    const known = this.#refunds.get(refund.id);
+    if (known !== undefined) {
+      if (known.seq !== refund.seq) throw new Error(`refund ${refund.id} has another place in the book`);
       this.#storage.sql.exec("UPDATE refunds SET doc = ? WHERE seq = ?", doc, refund.seq);
       this.#refunds.set(refund.id, refund);
       return;

@@ -194,6 +194,9 @@ export class Ledger implements LedgerSurface {
         answeredAt: ({ id }) => this.#waiting.answeredAt(id),
         now,
       });
+      // Whatever this id stands for already is never made again, nor made over.
+      const known = book.find(command.refund);
+      if (call.promised && known !== undefined) return { refund: known.id, replayed: true as const };
       if (reservation.kind === "refused") {
         const { refusal } = reservation;
         // A ledger that was lost cannot say no: an earlier try of this very command may have moved money.
@@ -204,7 +207,7 @@ export class Ledger implements LedgerSurface {
       const { refund } = reservation;
       if (reservation.kind === "existing") {
         const { replayed } = reservation;
-        if (!call.promised || refund.id === command.refund) return { refund: refund.id, replayed };
+        if (!call.promised) return { refund: refund.id, replayed };
         return this.#keepPromise(book, command, madeAsText(refund.id, command.language));
       }
       book.save(refund);

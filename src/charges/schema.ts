@@ -59,7 +59,7 @@ export type RecordChargeBody = z.output<typeof recordChargeSchema>;
 
 /** Body of an update. */
 export const updateChargeSchema = z.strictObject({
-  metadata: givenMetadataSchema.optional(),
+  metadata: givenMetadataSchema,
   description: plainText(0, 255).nullish(),
   paid: z.boolean().optional(),
   time_paid: timestamp.optional(),

@@ -2,6 +2,13 @@
 // databases, is a change of this file and of configuration alone.
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
 
+/** A batch that failed; Drizzle wraps the failures of single queries itself. The cause is not in the message. */
+export class DatabaseError extends Error {
+  constructor(cause: unknown) {
+    super("the database failed", { cause });
+  }
+}
+
 export type Database = DrizzleD1Database<Record<string, never>>;
 
 const clients = new WeakMap<D1Database, Database>();
@@ -25,6 +32,15 @@ function clientOf(binding: D1Database): Database {
   let client = clients.get(binding);
   if (client === undefined) {
     client = drizzle(binding);
+    const batch = client.batch.bind(client);
+    // A binding that breaks says so in many ways; whoever renders an error needs to know only that it was the database.
+    client.batch = async (queries) => {
+      try {
+        return await batch(queries);
+      } catch (cause) {
+        throw new DatabaseError(cause);
+      }
+    };
     clients.set(binding, client);
   }
   return client;

@@ -54,9 +54,7 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
       });
     }
   }
-  if (!form && value.metadata !== undefined && /\d{16}/.test(text)) {
-    value.metadata = withLongNumbers(text).metadata;
-  }
+  if (!form && hasNumber(value.metadata)) value.metadata = withNumbersAsText(text).metadata;
   return { value, form };
 }
 
@@ -83,10 +81,18 @@ function decodeJson(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** Metadata keeps numbers as their JSON text: an order number of 19 digits must not be rounded on the way. */
-function withLongNumbers(text: string): Record<string, unknown> {
+function hasNumber(metadata: unknown): boolean {
+  return (
+    typeof metadata === "object" &&
+    metadata !== null &&
+    Object.values(metadata).some((v) => typeof v === "number")
+  );
+}
+
+/** Metadata keeps numbers as their JSON text: "1.10" is not "1.1", and 19 digits must not be rounded on the way. */
+function withNumbersAsText(text: string): Record<string, unknown> {
   return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
-    Number.isInteger(value) && !Number.isSafeInteger(value) ? (context?.source ?? value) : value,
+    Number.isFinite(value) ? (context?.source ?? value) : value,
   );
 }
 

@@ -57,10 +57,13 @@ const pairsSchema = z
     { error: "metadata_characters" },
   );
 
-/** Flat pairs; numbers and booleans are kept as their JSON text. Null and `[]` empty them. */
-export const givenMetadataSchema = z.preprocess(absentHash, pairsSchema);
+/** For an update: what is absent, null or `[]` stays as it is, and `{}` empties it. */
+export const givenMetadataSchema = z.preprocess(
+  (value) => (value === null || (Array.isArray(value) && value.length === 0) ? undefined : value),
+  pairsSchema.optional(),
+);
 
-/** The same, empty when absent. */
+/** Flat pairs, empty when absent; numbers and booleans are kept as their JSON text. */
 export const metadataSchema = z.preprocess(absentHash, pairsSchema.default({}));
 
 /** An object kept as it is, up to 4 KiB of JSON. */

@@ -14,8 +14,8 @@ import { findCommand, storeCommand } from "./repository.ts";
 const TIMEOUT_MS = 3_000;
 
 /**
- * Stores the command and renders the promised refund. Throws `not_found` when D1 knows of no such charge, the refusal
- * of a key that was promised with other parameters, and `unavailable` only if neither D1 nor the queue takes it.
+ * Stores the command and renders the promised refund. Throws `not_found` when D1 knows of no such charge, and
+ * `unavailable` only if neither D1 nor the queue takes it.
  */
 export async function promise(env: Env, command: CreateCommand): Promise<string> {
   const { app, livemode, refund } = command;
@@ -33,10 +33,6 @@ export async function promise(env: Env, command: CreateCommand): Promise<string>
   };
   const stored = await inTime(storeCommand(db, told, now));
   if (stored === "failed") console.error(JSON.stringify({ alert: "command_not_stored", refund }));
-  else if (stored.fingerprint !== command.fingerprint) {
-    const code = command.refundNo === null ? "idempotency_key_reused" : "refund_no_reused";
-    throw new ProblemError({ code, refund });
-  }
   const message = { app, livemode, refund };
   const sent = env.COMMANDS.send(stored === "failed" ? { ...message, command: told } : message).then(
     () => true,

@@ -98,11 +98,15 @@ async function commandFrom(
     extra: body.extra,
     refund_no: refundNo,
   };
+  const fingerprint = keyed ? await fingerprintOf(parameters) : null;
   return {
     app,
     livemode,
     charge: request.charge,
-    refund: keyed ? await keyedRefundId(principal, request, refundNo) : mintId("refund", random),
+    refund:
+      fingerprint === null
+        ? mintId("refund", random)
+        : await keyedRefundId(principal, request, refundNo, fingerprint),
     amount: body.amount ?? null,
     description: body.description,
     metadata: body.metadata,
@@ -110,7 +114,7 @@ async function commandFrom(
     extra: body.extra,
     refundNo,
     idempotencyKey: request.idempotencyKey,
-    fingerprint: keyed ? await fingerprintOf(parameters) : null,
+    fingerprint,
     repeats: keyed ? null : await repeatsOf(principal, request),
     waitMs: request.waitMs,
     language: request.language,
@@ -139,16 +143,17 @@ function refundNoIn(metadata: Record<string, string>): string | null {
 }
 
 /**
- * The id of a refund that has a key of its own follows from the key: whichever request reaches the ledger first, and
- * also while none does, the same key is the same refund.
+ * The id of a refund that has a key of its own follows from the key and the parameters: whichever request reaches the
+ * ledger first, and also while none does, the same request is the same refund, and another one never takes its place.
  */
 async function keyedRefundId(
   { app, livemode }: Principal,
   { charge, idempotencyKey }: RefundRequest,
   refundNo: string | null,
+  fingerprint: string,
 ): Promise<string> {
   const key = refundNo === null ? ["idempotency_key", idempotencyKey] : ["refund_no", refundNo];
-  const text = canonicalJson([app, livemode, charge, ...key]);
+  const text = canonicalJson([app, livemode, charge, ...key, fingerprint]);
   return derivedId(
     "refund",
     new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),

@@ -60,7 +60,6 @@ export interface OverdueDelivery {
   app: string;
   livemode: boolean;
   lane: Lane;
-  dueAt: number;
 }
 
 export type DeliveryRepository = ReturnType<typeof deliveryRepository>;
@@ -183,34 +182,30 @@ export function deliveryRepository(db: Database) {
         .where(and(eq(deliveries.id, delivery.id), eq(deliveries.status, "pending"), claimable(now)));
     },
 
-    /** Deliveries due now, the longest waiting first, after the last one of the page before. */
-    async listOverdue(
-      now: number,
-      limit: number,
-      after: { dueAt: number; id: string } | null,
-    ): Promise<OverdueDelivery[]> {
-      const rows = await db
+    /** Deliveries due now, endpoint by endpoint in turn, the longest waiting of each first. */
+    async listOverdue(now: number, perEndpoint: number, limit: number): Promise<OverdueDelivery[]> {
+      const due = db
         .select({
           id: deliveries.id,
           app: deliveries.app,
           livemode: deliveries.livemode,
-          lane: webhookEndpoints.lane,
+          endpoint: deliveries.endpoint,
           dueAt: deliveries.dueAt,
+          turn: sql<number>`row_number() over (partition by ${deliveries.endpoint} order by ${deliveries.dueAt})`.as(
+            "turn",
+          ),
         })
         .from(deliveries)
-        .leftJoin(webhookEndpoints, eq(webhookEndpoints.id, deliveries.endpoint))
-        .where(
-          and(
-            lte(deliveries.dueAt, now),
-            free(now),
-            after === null
-              ? undefined
-              : sql`(${deliveries.dueAt}, ${deliveries.id}) > (${after.dueAt}, ${after.id})`,
-          ),
-        )
-        .orderBy(asc(deliveries.dueAt), asc(deliveries.id))
+        .where(and(lte(deliveries.dueAt, now), free(now)))
+        .as("due");
+      const rows = await db
+        .select({ id: due.id, app: due.app, livemode: due.livemode, lane: webhookEndpoints.lane })
+        .from(due)
+        .leftJoin(webhookEndpoints, eq(webhookEndpoints.id, due.endpoint))
+        .where(lte(due.turn, perEndpoint))
+        .orderBy(asc(due.turn), asc(due.dueAt))
         .limit(limit);
-      return rows.map((row) => ({ ...row, lane: row.lane ?? "slow", dueAt: row.dueAt ?? now }));
+      return rows.map((row) => ({ ...row, lane: row.lane ?? "slow" }));
     },
 
     /** Deletes attempts, and deliveries that arrived, from before `before`: at most `limit` of each. */

@@ -116,7 +116,8 @@ export const webhookRoutes: Route[] = [
     summary: "Delete a webhook endpoint; what was on its way to it is skipped",
     own: true,
     params: endpointParams,
-    answers: { 200: deletedEndpointSchema, 404: errorSchema },
+    body: z.strictObject({}),
+    answers: { 200: deletedEndpointSchema, 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { endpoint: id } }) {
       const { app, livemode } = c.var.principal;
       if (!isId("endpoint", id)) throw notFound(id);

@@ -3,9 +3,9 @@
 import type { DeliveryRepository, OverdueDelivery } from "./delivery-repository.ts";
 import { type DeliveryQueues, wakeDeliveries } from "./wake.ts";
 
-const PAGE = 100;
-/** A run wakes this many at most; the next run goes on with the rest, the longest waiting first. */
-const PAGES_MAX = 20;
+/** A run wakes this many at most, endpoint by endpoint in turn: one that has fallen behind keeps nobody waiting. */
+const WOKEN_MAX = 2000;
+const PER_ENDPOINT_MAX = 500;
 /** Attempts, and deliveries that arrived, are kept for 30 days. */
 const RETENTION_MS = 30 * 86_400_000;
 const FORGET_MAX = 500;
@@ -18,11 +18,7 @@ export async function sweepDeliveries(
 ): Promise<number> {
   const due: OverdueDelivery[] = [];
   for (const deliveries of databases) {
-    for (let page = 0; page < PAGES_MAX; page++) {
-      const found = await deliveries.listOverdue(now, PAGE, page === 0 ? null : (due.at(-1) ?? null));
-      due.push(...found);
-      if (found.length < PAGE) break;
-    }
+    due.push(...(await deliveries.listOverdue(now, PER_ENDPOINT_MAX, WOKEN_MAX)));
   }
   // All in one call, whose time-out holds for the whole of it.
   await wakeDeliveries(env, due);

@@ -209,7 +209,7 @@ export class Clients {
       refund: keyed
         ? derivedId(
             "refund",
-            createHash("sha256").update(`${charge.id} ${identity.kind} ${identity.word}`).digest(),
+            createHash("sha256").update(`${charge.id} ${identity.kind} ${identity.word} ${amount}`).digest(),
           )
         : mintId("refund", random),
       amount,

@@ -21,7 +21,11 @@ describe("updating a charge", () => {
       body: { ...charge, metadata: { color: "red", size: "42" }, description: "退" },
     });
     expect(await app.retrieveCharge(charge)).toEqual(body);
-    expect((await update(app, charge, { metadata: [] })).body.metadata).toEqual({});
+    for (const absent of [[], null]) {
+      const kept = await update(app, charge, { metadata: absent });
+      expect(kept.body.metadata).toEqual({ color: "red", size: "42" });
+    }
+    expect((await update(app, charge, { metadata: {} })).body.metadata).toEqual({});
     expect((await update(app, charge, {})).body.description).toBe("退");
     expect((await update(app, charge, { description: null })).body.description).toBeNull();
   });

@@ -168,6 +168,16 @@ describe("D1 and the queues failing", () => {
     expect(events.data.map(({ type }) => type)).toEqual(["refund.succeeded", "refund.created"]);
   });
 
+  it("a D1 that breaks in its own words is 503 with Retry-After, and nothing is told of it", async () => {
+    const app = await TestApp.create();
+    await app.get("/v1/charges");
+    spy(vi.spyOn(D1, "batch").mockRejectedValue(new Error("Network connection lost.")));
+    const answer = await app.post("/v1/charges", { order_no: "A1", channel: "wx", amount: 1 });
+    expect(answer).toMatchObject({ status: 503, body: { error: { type: "api_error" } } });
+    expect(answer.headers.get("Retry-After")).not.toBeNull();
+    expect(answer.text).not.toContain("Network");
+  });
+
   it("a batch whose answer is lost after the commit is repeated and leaves each event once", async () => {
     freshBooks();
     const app = await TestApp.create();

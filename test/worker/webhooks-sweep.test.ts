@@ -84,6 +84,26 @@ describe("the sweeper wakes", () => {
     expect(Math.max(...sizes)).toBe(100);
   });
 
+  test("one endpoint's delivery also when another has fallen thousands behind", async () => {
+    const behind = await newTenant();
+    const late = await newDelivery(behind, await newEndpoint(behind), { dueAt: NOW - 100_000 });
+    await env.DB.prepare(
+      `INSERT INTO deliveries (id, app, livemode, event, endpoint, status, attempts, due_at, trigger, dead_lettered, created_at)
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+       SELECT id || i, app, livemode, event || i, endpoint, status, attempts, due_at, trigger, dead_lettered, created_at
+       FROM deliveries, n WHERE id = ?`,
+    )
+      .bind(late.id)
+      .run();
+    const tenant = await newTenant();
+    const delivery = await newDelivery(tenant, await newEndpoint(tenant), { dueAt: NOW - 1 });
+    const world = new World();
+    await sweep(world);
+    expect(wokenOf(world, tenant)).toEqual([delivery.id]);
+    expect(wokenOf(world, behind).length).toBeGreaterThan(100);
+    await env.DB.prepare("DELETE FROM deliveries WHERE app = ?").bind(behind.app).run();
+  });
+
   test("nothing while the queue hangs, and ends all the same", async () => {
     const tenant = await newTenant();
     const delivery = await newDelivery(tenant, await newEndpoint(tenant));
