@@ -113,17 +113,6 @@ CREATE TABLE `commands` (
 );
 --> statement-breakpoint
 CREATE INDEX `commands_due` ON `commands` (`due_at`);--> statement-breakpoint
-CREATE TABLE `orphan_notices` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
-	`app` text NOT NULL,
-	`livemode` integer NOT NULL,
-	`channel` text NOT NULL,
-	`number` text NOT NULL,
-	`verdict` text NOT NULL,
-	`created_at` integer NOT NULL
-);
---> statement-breakpoint
-CREATE INDEX `orphan_notices_number` ON `orphan_notices` (`app`,`livemode`,`number`);--> statement-breakpoint
 CREATE TABLE `refunds` (
 	`app` text NOT NULL,
 	`livemode` integer NOT NULL,

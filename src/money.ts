@@ -40,8 +40,3 @@ export function decimalAmount(amount: number, currency: string): string {
   const digits = String(amount).padStart(exponent + 1, "0");
   return exponent === 0 ? digits : `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
-
-/** Whether a value can be the amount of a refund or a charge: a safe integer above zero. */
-export function isAmount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) > 0;
-}

@@ -17,19 +17,3 @@ export const commands = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.app, t.livemode, t.refund] }), index("commands_due").on(t.dueAt)],
 );
-
-/** Notices for numbers nobody knows, kept until somebody does. */
-export const orphanNotices = sqliteTable(
-  "orphan_notices",
-  {
-    id: integer().primaryKey({ autoIncrement: true }),
-    app: text().notNull(),
-    livemode: integer({ mode: "boolean" }).notNull(),
-    channel: text().notNull(),
-    number: text().notNull(),
-    verdict: text().notNull(),
-    /** ms since the epoch. */
-    createdAt: integer("created_at").notNull(),
-  },
-  (t) => [index("orphan_notices_number").on(t.app, t.livemode, t.number)],
-);

@@ -10,6 +10,7 @@ import {
   type Refund,
   type State,
   statusOf,
+  TRANSITIONS,
 } from "./refund.ts";
 
 /** Delays between questions about an open outcome, in ms; the last one repeats for ever. A refund never fails by age. */
@@ -320,6 +321,10 @@ function isFinal(state: State): boolean {
 
 /** Names the events between two versions of a refund. */
 function changed(before: Refund, after: Refund): Settlement {
+  // No verdict leads here; should one ever, an unbooked verdict and an alert are better than a move that is not legal.
+  if (after.state !== before.state && !TRANSITIONS[before.state].includes(after.state)) {
+    throw new Error(`illegal move of ${before.id}: ${before.state} to ${after.state}`);
+  }
   const events: EventType[] = [];
   const status = statusOf(after.state);
   if (status !== statusOf(before.state) && status !== "pending") events.push(`refund.${status}`);

@@ -22,7 +22,6 @@ export const createEndpointSchema = z.strictObject({
   metadata: metadataSchema,
   schedule: z.enum(SCHEDULES).default("standard"),
 });
-export type CreateEndpointBody = z.output<typeof createEndpointSchema>;
 
 export const endpointSchema = z.object({
   id: z.string(),

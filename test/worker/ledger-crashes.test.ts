@@ -125,6 +125,31 @@ describe("a crash between two steps", () => {
     );
   });
 
+  it("E38: refunds that wait for their turn keep the gap, also when a sleeping ledger finds all of them due", async () => {
+    freshBooks();
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    for (const part of [1, 2, 3]) {
+      const description = `[sandbox:spacing:2000] part ${part}`;
+      await app.refund(charge, { amount: part, description }, { headers: { Prefer: "respond-async" } });
+    }
+    // Once D1 has heard of all three, nothing in memory is written over what is changed here.
+    const read = async () => (await app.ledger(charge).export()) as ExportAnswer;
+    await eventually(async () => {
+      const now = await read();
+      return "ok" in now && now.ok.refunds.every(({ version, synced }) => version === synced);
+    });
+    await runInDurableObject(app.ledger(charge), (_, { storage }) => {
+      storage.sql.exec("UPDATE refunds SET doc = json_set(doc, '$.dueAt', 1) WHERE seq > 1");
+    });
+    await evictDurableObject(app.ledger(charge));
+    await eventually(async () => (await app.retrieveCharge(charge)).amount_refunded === 6);
+    const answer = await read();
+    const sent = "ok" in answer ? answer.ok.refunds.map(({ lastSubmittedAt }) => lastSubmittedAt ?? 0) : [];
+    expect(sent).toHaveLength(3);
+    for (const i of [1, 2]) expect((sent[i] ?? 0) - (sent[i - 1] ?? 0)).toBeGreaterThanOrEqual(2000);
+  });
+
   it("a lost alarm is found by the next read, and by a poke", async () => {
     const books = freshBooks();
     books.onSubmission(() => ({ effect: "succeeded", says: "reset" }));
