@@ -246,6 +246,12 @@ describe("wrangler.toml", () => {
     expect(root.compatibility_flags, "Webhook URLs are chosen by tenants: keep this flag.").toContain(
       "global_fetch_strictly_public",
     );
+    none(
+      tables
+        .filter(({ name, values }) => name.startsWith("env.") || "compatibility_flags" in values)
+        .map(({ name }) => name),
+      "An environment of its own has flags of its own: teach this test to look for the flag in each.",
+    );
   });
 
   it("knows nothing of local development", () => {
