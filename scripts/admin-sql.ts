@@ -38,7 +38,7 @@ export function literal(value: string | number | boolean | null): string {
     if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no integer`);
     return String(value);
   }
-  return /^[\w.]*$/.test(value)
+  return /^[\w.-]*$/.test(value)
     ? `'${value}'`
     : `cast(x'${Buffer.from(value, "utf8").toString("hex")}' as text)`;
 }

@@ -1,6 +1,6 @@
 // The secrets of a local Worker, in the file where wrangler looks for them.
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { PROJECT } from "./wrangler.ts";
@@ -25,6 +25,16 @@ export function ensureMasterKeys(file = DEV_VARS): boolean {
   const separator = text === "" || text.endsWith("\n") ? "" : "\n";
   writeFileSync(file, `${separator}MASTER_KEYS='${newMasterKeys()}'\n`, { flag: "a", mode: 0o600 });
   return true;
+}
+
+const MASTER_KEYS_LINE = /^[ \t]*(?:export[ \t]+)?MASTER_KEYS[ \t]*=[ \t]*(?:'[^']*'|"[^"]*"|.*)/gm;
+
+/** Puts other master keys in the place of those the file holds. It holds the old ones or the new ones, never none. */
+export function replaceMasterKeys(masterKeys: string, file = DEV_VARS): void {
+  const text = read(file).replaceAll(MASTER_KEYS_LINE, () => `MASTER_KEYS='${masterKeys}'`);
+  if (parseEnv(text).MASTER_KEYS !== masterKeys) throw new Error(`${file} holds no MASTER_KEYS to replace`);
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 function read(file: string): string {

@@ -1,4 +1,4 @@
-// npm run keys -- …: apps, their API keys and settings, in the local or the deployed database.
+// npm run keys -- …: apps, their API keys and settings, and the master key, in the local or the deployed database.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,7 +17,16 @@ import {
   revokeKey,
 } from "./admin-sql.ts";
 import { execute, query, type Row, type Target } from "./d1.ts";
-import { localMasterKeys } from "./dev-vars.ts";
+import { DEV_VARS } from "./dev-vars.ts";
+import {
+  dropOldMasterKeys,
+  findMasterKeys,
+  newMasterKey,
+  type Place,
+  printSealed,
+  resealAll,
+} from "./master-keys.ts";
+import { expecting, print, UsageError } from "./terminal.ts";
 
 /** How long an isolate goes on with what it remembers of a key (key-cache.ts). */
 const FOLLOWS = "Running servers follow within 33 seconds.";
@@ -31,18 +40,23 @@ const HELP = `Usage: npm run keys -- COMMAND [--local | --remote] [--persist-to 
   show APP                        an app's settings and keys
   set APP NAME VALUE              a setting; VALUE is JSON, text, or @FILE
                                   (set APP public_key @merchant.pem; set APP public_key null)
+
+  new-master-key                  MASTER_KEYS with a new key in front: --remote prints them, --local
+                                  writes them
+  reseal                          seals all secrets anew with the first of MASTER_KEYS
+  sealed                          how many are sealed with which key
+  drop-old-master-keys            MASTER_KEYS with the first key alone, once nothing needs another
   help
 
---local is the default and means the database of npm start. Sealing needs MASTER_KEYS:
-from the environment, locally also from .dev.vars.
+--local is the default and means the database of npm start. MASTER_KEYS come from the environment,
+locally from .dev.vars (or --dev-vars FILE) first.
 `;
-
-class UsageError extends Error {}
 
 const OPTIONS = {
   local: { type: "boolean" },
   remote: { type: "boolean" },
   "persist-to": { type: "string" },
+  "dev-vars": { type: "string" },
   mode: { type: "string" },
   scopes: { type: "string" },
   name: { type: "string" },
@@ -60,17 +74,20 @@ async function main(): Promise<void> {
     return;
   }
   if (values.local && values.remote) throw new UsageError("--local and --remote exclude each other");
-  if (values.remote && values["persist-to"] !== undefined)
-    throw new UsageError("--persist-to is for the local database");
+  for (const option of ["persist-to", "dev-vars"] as const)
+    if (values.remote && values[option] !== undefined)
+      throw new UsageError(`--${option} is for the local database`);
   // The same place that npm start keeps its data in.
   const state = values["persist-to"] ?? process.env.PERSIST_TO;
   const target: Target = values.remote
     ? { remote: true }
     : { remote: false, state: state === undefined ? undefined : resolve(state) };
 
+  const place: Place = { target, devVars: resolve(values["dev-vars"] ?? DEV_VARS) };
+
   switch (command) {
     case "create-app":
-      return createApp(target, ...expecting(rest, "NAME"));
+      return createApp(place, ...expecting(rest, "NAME"));
     case "create-key": {
       const { mode, scopes, name = "default" } = values;
       if (mode !== "test" && mode !== "live")
@@ -114,24 +131,26 @@ async function main(): Promise<void> {
       if (changed.length === 0) throw new AdminError(`there is no app ${app}`);
       return print([["set", name]], FOLLOWS);
     }
+    case "new-master-key":
+      expecting(rest);
+      return newMasterKey(place);
+    case "reseal":
+      expecting(rest);
+      return resealAll(place);
+    case "sealed":
+      expecting(rest);
+      return printSealed(place);
+    case "drop-old-master-keys":
+      expecting(rest);
+      return dropOldMasterKeys(place);
     default:
       throw new UsageError(command === undefined ? "which command?" : `there is no command "${command}"`);
   }
 }
 
-async function createApp(target: Target, name: string): Promise<void> {
-  // Locally the server's own file comes first: it does not listen to the environment.
-  const given = process.env.MASTER_KEYS ?? null;
-  const masterKeys = target.remote ? given : (localMasterKeys() ?? given);
-  if (masterKeys === null) {
-    throw new AdminError(
-      target.remote
-        ? "MASTER_KEYS must be in the environment: the same text as the Worker's secret of that name"
-        : "there are no MASTER_KEYS in the environment or in .dev.vars (npm start writes them)",
-    );
-  }
-  const created = await newApp(name, masterKeys, mint);
-  await execute(target, created.statements);
+async function createApp(place: Place, name: string): Promise<void> {
+  const created = await newApp(name, findMasterKeys(place), mint);
+  await execute(place.target, created.statements);
   print(
     [
       ["app", created.app],
@@ -179,23 +198,6 @@ function parse() {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
-}
-
-/** The arguments of a command, one for each name. */
-function expecting<Names extends string[]>(
-  values: string[],
-  ...names: Names
-): { [Index in keyof Names]: string } {
-  if (values.length !== names.length) {
-    throw new UsageError(names.length === 0 ? "it takes no arguments" : `it takes ${names.join(" ")}`);
-  }
-  return values as { [Index in keyof Names]: string };
-}
-
-function print(lines: (readonly [string, string])[], note?: string): void {
-  const width = Math.max(0, ...lines.map(([name]) => name.length));
-  for (const [name, value] of lines) process.stdout.write(`${name.padEnd(width)}  ${value}\n`);
-  if (note !== undefined) process.stdout.write(`${note}\n`);
 }
 
 function day(seconds: string | number | null | undefined): string {

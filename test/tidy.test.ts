@@ -100,6 +100,7 @@ const NOUNS = [
   "refunds/reserve-refund",
   "refunds/settle-refund",
   "result",
+  "sealing/sealed-columns",
   "webhooks/delivery",
   "webhooks/endpoint",
   "webhooks/retry-schedule",

@@ -2,6 +2,7 @@
 // A sealed text opens only in the place it was sealed for (table, row, app, mode, field), so that a copied or
 // swapped column does not open. New texts use the first master key; older keys stay listed until nothing needs them.
 import { fromBase64, fromBase64Url, toBase64Url } from "../base64.ts";
+import { isSealedColumn } from "./sealed-columns.ts";
 
 /** Where a sealed text is kept. */
 export interface SealingContext {
@@ -22,6 +23,11 @@ const IV_BYTES = 12;
 
 /** `v1.<key id>.<iv>.<ciphertext and tag>`. `masterKeys` is JSON: key id → base64 of 32 bytes, newest first. */
 export async function seal(masterKeys: string, context: SealingContext, plaintext: string): Promise<string> {
+  if (!isSealedColumn(context.table, context.field)) {
+    throw new SealingError(
+      `${context.table}.${context.field} is not in sealed-columns.ts: a rotation of the master key would miss it`,
+    );
+  }
   const [newest] = await keysOf(masterKeys);
   if (newest === undefined) throw new SealingError("there is no master key");
   const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
@@ -55,6 +61,16 @@ export async function unseal(masterKeys: string, context: SealingContext, sealed
 /** The key id a sealed text was made with: what a rotation looks for. */
 export function sealingKeyOf(sealed: string): string | null {
   return /^v1\.([\w-]+)\./.exec(sealed)?.[1] ?? null;
+}
+
+/** How every text begins that was sealed with a key. */
+export function sealedPrefix(key: string): string {
+  return `v1.${key}.`;
+}
+
+/** The ids of the master keys, newest first. Throws SealingError when one of the keys cannot be used. */
+export async function masterKeyIds(masterKeys: string): Promise<string[]> {
+  return [...(await keysOf(masterKeys)).keys()];
 }
 
 function placeOf(context: SealingContext): string {

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type SealingContext, SealingError, seal, sealingKeyOf, unseal } from "../../src/sealing/sealing.ts";
+import {
+  masterKeyIds,
+  type SealingContext,
+  SealingError,
+  seal,
+  sealedPrefix,
+  sealingKeyOf,
+  unseal,
+} from "../../src/sealing/sealing.ts";
 
 const OLD = Buffer.alloc(32, 1).toString("base64");
 const NEW = Buffer.alloc(32, 2).toString("base64");
@@ -32,6 +40,12 @@ describe("sealing", () => {
     expect(await seal(KEYS, PLACE, "secret")).not.toBe(await seal(KEYS, PLACE, "secret"));
   });
 
+  test("nothing is sealed for a place that a rotation would not find", async () => {
+    await expect(seal(KEYS, { ...PLACE, field: "metadata" }, "secret")).rejects.toThrow(
+      "webhook_endpoints.metadata is not in sealed-columns.ts",
+    );
+  });
+
   test.each<[string, Partial<SealingContext>]>([
     ["table", { table: "signing_keys" }],
     ["row", { row: "we_2" }],
@@ -61,6 +75,8 @@ describe("rotation", () => {
     const after = await seal(ROTATED, PLACE, "secret");
     expect(sealingKeyOf(before)).toBe("2026a");
     expect(sealingKeyOf(after)).toBe("2026b");
+    expect(after.startsWith(sealedPrefix("2026b"))).toBe(true);
+    expect(await masterKeyIds(ROTATED)).toEqual(["2026b", "2026a"]);
     expect(await unseal(ROTATED, PLACE, before)).toBe("secret");
     expect(await unseal(ROTATED, PLACE, after)).toBe("secret");
     expect(await unseal(RETIRED, PLACE, after)).toBe("secret");
