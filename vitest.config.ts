@@ -56,9 +56,10 @@ const workers = (
   },
 });
 
-const node = (name: string, include: string[]) => ({
+const node = (name: string, include: string[], globalSetup: string[] = []) => ({
   test: {
     name,
+    globalSetup,
     environment: "node",
     include,
     testTimeout: 120_000,
@@ -80,6 +81,8 @@ export default defineConfig({
       }),
       node("simulation", ["test/simulation/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),
+      // One server for all files, started once.
+      node("deliveries", ["test/deliveries/**/*.test.ts"], ["./test/deliveries/global-setup.ts"]),
     ],
   },
 });

@@ -1,6 +1,6 @@
 // npm run bench: what a request costs, on the bare runtime, beside the least that any such service must do.
 //   npm run bench                      every case, the exact counts and the size
-//   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, counts, size
+//   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, webhooks, counts, size
 //   --quick          a short form, for a look in passing; counts and size only when named
 //   --requests N     refunds per case (2000; 150 when quick), and reads in proportion
 //   --concurrency N  clients at once (8)
@@ -13,22 +13,14 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Bundle, bundle, sharesOf, sizeOf } from "./bundle.ts";
-import {
-  type Around,
-  CASES,
-  type CaseName,
-  FLOORS,
-  measureCase,
-  measureFloor,
-  type Size,
-  warmUp,
-} from "./cases.ts";
-import { countWork } from "./counts.ts";
+import { CASES, type CaseName, FLOORS, measureCase, measureFloor, type Size, warmUp } from "./cases.ts";
+import { type Counts, countWork } from "./counts.ts";
 import type { Figure } from "./measure.ts";
 import { Merchant } from "./merchant.ts";
 import { profiled } from "./profile.ts";
 import { startRuntime } from "./runtime.ts";
 import { startupOf } from "./startup.ts";
+import { measureWebhooks, type WebhookFigure } from "./webhooks.ts";
 import { workerdVersion } from "./workerd.ts";
 
 const { values, positionals } = parseArgs({
@@ -43,7 +35,7 @@ const { values, positionals } = parseArgs({
 
 const CASE_NAMES = Object.keys(CASES) as CaseName[];
 const EXTRAS = ["counts", "size"] as const;
-const known: readonly string[] = [...CASE_NAMES, ...EXTRAS];
+const known: readonly string[] = [...CASE_NAMES, "webhooks", ...EXTRAS];
 
 class UsageError extends Error {}
 
@@ -56,7 +48,8 @@ async function main(): Promise<void> {
     positionals.includes(name) || (positionals.length === 0 && !(values.quick && isExtra(name)));
   const cases = CASE_NAMES.filter(wanted);
   // Counts are those of the named cases; alone, of all.
-  const counted = cases.length === 0 ? CASE_NAMES : cases;
+  const named = [...cases, ...(wanted("webhooks") ? (["webhooks"] as const) : [])];
+  const counted = named.length === 0 ? [...CASE_NAMES, "webhooks" as const] : named;
   const size: Size = {
     requests:
       Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "150" : "2000")) / 10) * 10,
@@ -83,6 +76,7 @@ async function main(): Promise<void> {
         `${size.requests} refunds a case, ${size.concurrency} at once`,
     );
     if (cases.length > 0) await measureAll(worker, floor, cases, size, at);
+    if (wanted("webhooks")) await measureDeliveries(worker, floor, size, at);
     if (wanted("counts") && !values.profile) {
       const counting = await bundle(at("counting"), { main: "bench/counting-worker.ts" });
       printCounts(await countWork(counting, counted, at("counts")));
@@ -125,7 +119,7 @@ async function measureAll(
         name,
         merchant,
         size.requests,
-        values.profile ? withProfile(merchant) : undefined,
+        values.profile ? (named, work) => withProfile(merchant, named, work) : undefined,
       );
       print(figure, floors.get(CASES[name].floor) ?? null, CASES[name].says);
     }
@@ -136,33 +130,45 @@ async function measureAll(
   }
 }
 
-function withProfile(merchant: Merchant): Around {
-  return async (name, work) => {
-    const { inspector } = merchant.runtime;
-    if (inspector === null) return await work();
-    const file = `${name}.cpuprofile`;
-    const { result, heaviest } = await profiled(inspector, file, work);
-    console.log(`\n${file}:\n${heaviest.join("\n")}\n`);
-    return result;
-  };
+async function measureDeliveries(
+  worker: Bundle,
+  floor: Bundle,
+  size: Size,
+  at: (name: string) => string,
+): Promise<void> {
+  console.log("\n              deliveries/s lag p50 ms lag p99 ms  CPU ms/delivery    × floor");
+  const around = values.profile ? withProfile : undefined;
+  const inspect = values.profile;
+  await measureWebhooks({ worker, floor, size, at, inspect, around, print, say: console.log });
 }
 
-function print(figure: Figure, floor: Figure | null, says: string): void {
+async function withProfile<T>(merchant: Merchant, name: string, work: () => Promise<T>): Promise<T> {
+  const { inspector } = merchant.runtime;
+  if (inspector === null) return await work();
+  const file = `${name}.cpuprofile`;
+  const { result, heaviest } = await profiled(inspector, file, work);
+  console.log(`\n${file}:\n${heaviest.join("\n")}\n`);
+  return result;
+}
+
+function print(figure: Figure | WebhookFigure, floor: Figure | WebhookFigure | null, says: string): void {
+  const { cpuMs } = figure;
+  const ofFloor = cpuMs === null || floor === null || floor.cpuMs === null ? null : cpuMs / floor.cpuMs;
   const columns = [
-    figure.name.padEnd(14),
-    figure.perSecond.toFixed(0).padStart(12),
+    figure.name.padEnd(15),
+    figure.perSecond.toFixed(0).padStart(11),
     figure.p50Ms.toFixed(2).padStart(11),
     figure.p99Ms.toFixed(2).padStart(11),
-    figure.cpuMs.toFixed(2).padStart(17),
-    (floor === null ? "" : (figure.cpuMs / floor.cpuMs).toFixed(1)).padStart(11),
+    (cpuMs?.toFixed(2) ?? "").padStart(17),
+    (ofFloor?.toFixed(1) ?? "").padStart(11),
   ];
   console.log(`${columns.join("")}   ${says}`);
 }
 
-function printCounts(counts: Map<CaseName, Record<string, number>>): void {
+function printCounts(counts: Map<string, Counts>): void {
   const names = [...counts.keys()];
   console.log(`\n${"per request, exactly".padEnd(22)}${names.map((name) => name.padStart(13)).join("")}`);
-  for (const counter of Object.keys(counts.get(names[0] ?? "create") ?? {})) {
+  for (const counter of Object.keys(counts.get(names[0] ?? "") ?? {})) {
     const row = names.map((name) => String(counts.get(name)?.[counter] ?? 0).padStart(13));
     console.log(`${counter.padEnd(22)}${row.join("")}`);
   }

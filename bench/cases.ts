@@ -135,6 +135,6 @@ async function refundEach(merchant: Merchant, charges: readonly string[]): Promi
   return refundsIn(await merchant.send(requests, (answer, i) => Merchant.refunded(answer, charges[i])));
 }
 
-function refundsIn({ answers }: LoadOutcome): RefundOf[] {
+export function refundsIn({ answers }: LoadOutcome): RefundOf[] {
   return answers.map(bodyOf).map(({ charge, id }) => ({ charge: String(charge), refund: String(id) }));
 }

@@ -1,8 +1,10 @@
 // The load generator, in a process of its own so that its work is not counted as the runtime's. A closed loop: each of
 // `concurrency` clients sends its next request when its last one is answered. Latencies are those that were seen, one
-// per request; nothing is made up for requests that were not sent during a stall. Answers are kept and judged later.
+// per request; nothing is made up for requests that were not sent during a stall. With a pace, no request is sent before
+// its time. Answers are kept and judged later.
 import { type ChildProcess, fork } from "node:child_process";
 import { Agent, request as httpRequest } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface LoadRequest {
   method: "GET" | "POST";
@@ -14,6 +16,8 @@ export interface Load {
   url: string;
   headers: Record<string, string>;
   concurrency: number;
+  /** The pace of the requests; as fast as the clients can when left out. */
+  perSecond?: number;
   requests: LoadRequest[];
 }
 
@@ -62,6 +66,9 @@ async function run(load: Load): Promise<LoadOutcome> {
   const client = async () => {
     while (next < load.requests.length) {
       const index = next++;
+      if (load.perSecond !== undefined) {
+        await sleep(Math.max(0, started + (index / load.perSecond) * 1000 - performance.now()));
+      }
       answers[index] = await send(agent, load, load.requests[index] as LoadRequest);
     }
   };

@@ -42,12 +42,21 @@ export interface Measurement {
   rest: () => Promise<void>;
 }
 
-export async function measure({ name, pid, send, rest }: Measurement): Promise<Figure> {
+/** The processor time of some work, from rest to rest. */
+export async function spent<T>(
+  { pid, rest }: Pick<Measurement, "pid" | "rest">,
+  work: () => Promise<T>,
+): Promise<{ result: T; usedMs: number }> {
   await rest();
   const before = processorMs(pid);
-  const { seconds, answers } = await send();
+  const result = await work();
   await rest();
-  const used = processorMs(pid) - before;
+  return { result, usedMs: processorMs(pid) - before };
+}
+
+export async function measure({ name, pid, send, rest }: Measurement): Promise<Figure> {
+  const { result, usedMs } = await spent({ pid, rest }, send);
+  const { seconds, answers } = result;
   const latencies = answers.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
   return {
     name,
@@ -55,11 +64,11 @@ export async function measure({ name, pid, send, rest }: Measurement): Promise<F
     perSecond: answers.length / seconds,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
-    cpuMs: used / answers.length,
+    cpuMs: usedMs / answers.length,
   };
 }
 
 /** The smallest value that so many of all values do not exceed: one that was really seen. */
-function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }

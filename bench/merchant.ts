@@ -15,12 +15,22 @@ import { type Runtime, startRuntime } from "./runtime.ts";
 
 /** A ledger's alarm fires 2 s after its last change. */
 const ALARM_MS = 2_200;
+/** The ping of a new endpoint travels through the queue. */
+const ENABLED_MS = 10_000;
 const CHARGE_AMOUNT = 10_000;
 const REFUND_AMOUNT = 100;
 
 export interface RefundOf {
   charge: string;
   refund: string;
+}
+
+export interface MerchantOptions {
+  state: string;
+  concurrency: number;
+  inspect?: boolean;
+  /** Webhooks may go to this machine. */
+  loopbackWebhooks?: boolean;
 }
 
 export class Merchant {
@@ -40,12 +50,9 @@ export class Merchant {
   }
 
   /** Starts the Worker on an empty database and opens an app in it. */
-  static async open(
-    bundle: Bundle,
-    options: { state: string; concurrency: number; inspect?: boolean },
-  ): Promise<Merchant> {
+  static async open(bundle: Bundle, options: MerchantOptions): Promise<Merchant> {
     const masterKeys = newMasterKeys();
-    const secrets = { MASTER_KEYS: masterKeys };
+    const secrets = { MASTER_KEYS: masterKeys, ...(options.loopbackWebhooks ? { LOCAL_DEV: "true" } : {}) };
     const runtime = await startRuntime(bundle, { state: options.state, secrets, inspect: options.inspect });
     try {
       const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
@@ -61,9 +68,9 @@ export class Merchant {
   }
 
   /** Sends requests under the merchant's key and throws unless each one got the answer it should. */
-  async send(requests: LoadRequest[], judge: Judge): Promise<LoadOutcome> {
+  async send(requests: LoadRequest[], judge: Judge, perSecond?: number): Promise<LoadOutcome> {
     const headers = { Authorization: `Bearer ${this.#key}` };
-    const load = { url: this.runtime.url, headers, concurrency: this.#concurrency, requests };
+    const load = { url: this.runtime.url, headers, concurrency: this.#concurrency, perSecond, requests };
     const outcome = await sendJudged(load, judge);
     const refunds = requests.filter(({ method, path }) => method === "POST" && path.endsWith("/refunds"));
     this.#refunds += refunds.length;
@@ -94,6 +101,22 @@ export class Merchant {
     const charges = answers.map((answer) => String(bodyOf(answer).id));
     this.#charges.push(...charges);
     return charges;
+  }
+
+  /** Creates an endpoint for Ping++'s events and waits until it is enabled. */
+  async openEndpoint(url: string): Promise<{ id: string; secret: string }> {
+    const create = { method: "POST", path: "/v1/webhook_endpoints", body: JSON.stringify({ url }) } as const;
+    const judge: Judge = (answer) => bodyOf(answer).object === "webhook_endpoint";
+    const created = await this.send([create], judge);
+    const { id, secret } = bodyOf(created.answers[0] as LoadAnswer);
+    const look = { method: "GET", path: `/v1/webhook_endpoints/${id}` } as const;
+    const deadline = Date.now() + ENABLED_MS;
+    for (;;) {
+      const { answers } = await this.send([look], judge);
+      if (bodyOf(answers[0] as LoadAnswer).status === "enabled") break;
+      if (Date.now() > deadline) throw new Error(`the endpoint ${id} is not enabled by its ping`);
+    }
+    return { id: String(id), secret: String(secret) };
   }
 
   /** A request that refunds a part of a charge; `refunded` judges its answer. */

@@ -8,12 +8,16 @@ import { childrenNamed } from "./process-time.ts";
 
 const NAME = "measured";
 
+type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+
 export interface Runtime {
   url: string;
   /** Of workerd. */
   pid: number;
   /** Where its inspector listens; null unless asked for. */
   inspector: URL | null;
+  /** The settings of the queues it consumes. */
+  queues: string[];
   database(binding: string): ReturnType<Miniflare["getD1Database"]>;
   stop(): Promise<void>;
 }
@@ -66,7 +70,17 @@ export async function startRuntime(bundle: Bundle, options: RuntimeOptions): Pro
     url: (await miniflare.unsafeGetDirectURL(NAME)).origin,
     pid,
     inspector: options.inspect ? await miniflare.getInspectorURL() : null,
+    queues: queueSettings(workerOptions.queueConsumers),
     database: (binding) => miniflare.getD1Database(binding, NAME),
     stop: () => miniflare.dispose(),
   };
+}
+
+/** Those that the local queues know; the local runtime has no more than one batch of a queue under way. */
+function queueSettings(consumers: WorkerOptions["queueConsumers"]): string[] {
+  if (Array.isArray(consumers)) return consumers;
+  return Object.entries(consumers ?? {}).map(
+    ([name, { maxBatchSize, maxBatchTimeout }]) =>
+      `${name} ${maxBatchSize ?? "?"} a batch, wait ${maxBatchTimeout ?? "?"} s`,
+  );
 }

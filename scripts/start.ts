@@ -1,6 +1,7 @@
 // npm start: the whole product on this machine. Makes what is missing (secrets, tables, an app with keys, a paid
 // charge), runs the Worker and its cron, and prints a request that works when pasted.
 // PORT (8787) and PERSIST_TO (.wrangler/state) come from the environment; removing the latter resets everything.
+// RETRY_SCALE, too: 0.001 shows the retries of webhooks in minutes instead of days.
 import { resolve } from "node:path";
 import { DevServer, isPortFree } from "./dev-server.ts";
 import { ensureMasterKeys, localMasterKeys } from "./dev-vars.ts";
@@ -34,7 +35,9 @@ async function start(): Promise<number> {
   const masterKeys = localMasterKeys();
   if (masterKeys === null) throw new StartError(".dev.vars holds no MASTER_KEYS");
 
-  const server = new DevServer({ port, state, vars: { LOCAL_DEV: "true" }, onOutput: warn });
+  const { RETRY_SCALE } = process.env;
+  const vars = { LOCAL_DEV: "true", ...(RETRY_SCALE === undefined ? {} : { RETRY_SCALE }) };
+  const server = new DevServer({ port, state, vars, onOutput: warn });
   const stopped = stopOnSignals(server);
   const cron = setInterval(() => server.isReady && fireCron(server), CRON_MS);
   try {

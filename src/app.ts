@@ -14,7 +14,11 @@ import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
 import { refundRoutes } from "./refunds/routes.ts";
 import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
+import { webhookActionRoutes } from "./webhooks/action-routes.ts";
+import { deadLetterRoutes } from "./webhooks/dead-letter-routes.ts";
+import { deliveryRoutes } from "./webhooks/delivery-routes.ts";
 import { webhookRoutes } from "./webhooks/routes.ts";
+import { statsRoutes } from "./webhooks/stats-route.ts";
 
 /** Every route of the API. */
 export const routes: readonly Route[] = [
@@ -23,6 +27,10 @@ export const routes: readonly Route[] = [
   ...testHelperRoutes,
   ...eventRoutes,
   ...webhookRoutes,
+  ...webhookActionRoutes,
+  ...statsRoutes,
+  ...deliveryRoutes,
+  ...deadLetterRoutes,
   ...publicKeyRoutes,
 ];
 

@@ -12,6 +12,7 @@ export const PREFIXES = {
   request: "iar",
   apiKey: "key",
   endpoint: "we",
+  delivery: "dlv",
   signingKey: "sgk",
   deadLetter: "dl",
   channelAccount: "ca",

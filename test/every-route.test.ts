@@ -12,6 +12,7 @@ import type { RefundObject } from "../src/refunds/schema.ts";
 import { generateSigningKeyPair, pingppSignature } from "../src/webhooks/signature.ts";
 import { inLedger, ledgersInUse, storedRows } from "./books.ts";
 import {
+  addDelivery,
   addKey,
   bodyOf,
   expectError,
@@ -48,11 +49,20 @@ beforeAll(async () => {
     const { body } = await owner.get<{ data: { id: string }[] }>("/v1/events?type=refund.succeeded");
     return body.data[0];
   });
-  // Made last: no event is on its way to it while the exam counts what is stored.
+  // Disabled: no ping is on its way to it while the exam counts what is stored.
   const { body: endpoint } = await owner.post<{ id: string }>("/v1/webhook_endpoints", {
     url: "https://shop.example.com/hooks",
+    status: "disabled",
   });
-  objects = { charge: charge.id, refund: refund.id, event: event.id, endpoint: endpoint.id };
+  const { delivery, letter } = await addDelivery(owner, event.id, endpoint.id);
+  objects = {
+    charge: charge.id,
+    refund: refund.id,
+    event: event.id,
+    endpoint: endpoint.id,
+    delivery,
+    dead_letter: letter,
+  };
   const now = Math.floor(Date.now() / 1000);
   expired = await addKey(stranger, { expires: now - 1 });
   revoked = await addKey(stranger, { revoked: now - 1 });
@@ -66,6 +76,8 @@ it("the exam sees what is stored: a charge and a refund in D1 and in a ledger", 
   expect(rows.charges).toHaveLength(1);
   expect(rows.refunds).toHaveLength(1);
   expect(rows.webhook_endpoints).toHaveLength(1);
+  expect(rows.deliveries).toHaveLength(1);
+  expect(rows.dead_letters).toHaveLength(1);
   expect(await ledgersInUse()).toHaveLength(1);
   expect(routes.length).toBeGreaterThan(10);
 });
@@ -242,7 +254,8 @@ it.each(cases)("%s declares the answers that it gives, so that they can be docum
 
 describe("a signed request (S4)", () => {
   /** Another body each time: within a second, equal requests have equal signatures. */
-  const hook = () => JSON.stringify({ url: `https://shop.example.com/${mintId("endpoint", random)}` });
+  const hook = () =>
+    JSON.stringify({ url: `https://shop.example.com/${mintId("endpoint", random)}`, status: "disabled" });
 
   // Made once: making a pair takes longer than most tests.
   const mine = generateSigningKeyPair();

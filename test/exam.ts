@@ -13,6 +13,8 @@ const BODIES: Record<string, unknown> = {
   "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
   "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
   "POST /v1/webhook_endpoints": { url: "https://shop.example.com/hooks" },
+  "POST /v1/webhook_endpoints/:endpoint/recover": { since: 1, until: 2 },
+  "POST /v1/events/:event/resend": { endpoint: "we_000000000000000000000000" },
 };
 /** Ids that nobody has. */
 export const GUESSES: Record<string, () => string> = {
@@ -20,6 +22,8 @@ export const GUESSES: Record<string, () => string> = {
   refund: () => mintId("refund", random),
   event: () => mintId("event", random),
   endpoint: () => mintId("endpoint", random),
+  delivery: () => mintId("delivery", random),
+  dead_letter: () => mintId("deadLetter", random),
 };
 
 export const nameOf = (route: Route) => `${route.method} ${route.path}`;
@@ -56,6 +60,24 @@ export async function addKey(
     )
     .run();
   return key;
+}
+
+/** A delivery that has arrived, and a letter about it: nothing is on its way while the exam counts what is stored. */
+export async function addDelivery(app: TestApp, event: string, endpoint: string) {
+  const [delivery, letter] = [mintId("delivery", random), mintId("deadLetter", random)];
+  const message = JSON.stringify({ delivery, app: app.id, livemode: false });
+  await env.DB.batch([
+    env.DB.prepare(
+      "INSERT INTO deliveries (id, app, livemode, event, endpoint, status, attempts, created_at, ended_at) VALUES (?, ?, 0, ?, ?, 'delivered', 1, 1, 2)",
+    ).bind(delivery, app.id, event, endpoint),
+    env.DB.prepare(
+      "INSERT INTO delivery_attempts (delivery, number, trigger, started_at, duration_ms, http_status, answer) VALUES (?, 1, 'auto', 1, 1, 200, ?)",
+    ).bind(delivery, `thank you, ${app.id}`),
+    env.DB.prepare(
+      "INSERT INTO dead_letters (id, app, livemode, queue, message, created_at) VALUES (?, ?, 0, 'webhook-deliveries', ?, 1)",
+    ).bind(letter, app.id, message),
+  ]);
+  return { delivery, letter };
 }
 
 /** The answer is an error and nothing but an error: JSON, marked, and silent about what is behind it. */

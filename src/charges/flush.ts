@@ -3,28 +3,18 @@
 import { and, count, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
-import { type Event, PINGPP_EVENT_TYPES } from "../events/event.ts";
-import { events } from "../events/table.ts";
 import { type Refund, statusOf } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
-import type { Lane } from "../webhooks/delivery.ts";
-import { deliveries, webhookEndpoints } from "../webhooks/table.ts";
+import type { Wakeable } from "../webhooks/delivery.ts";
+import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
 import type { Charge } from "./charge.ts";
 import type { FlushBatch, FlushReceipt } from "./ledger-ports.ts";
 import { charges } from "./table.ts";
 
-/** A delivery that this batch wrote, to be woken by a queue message. */
-export interface WrittenDelivery {
-  id: string;
-  app: string;
-  livemode: boolean;
-  lane: Lane;
-}
-
 export async function flushToD1(
   db: Database,
   batch: FlushBatch,
-): Promise<{ receipt: FlushReceipt; deliveries: WrittenDelivery[] }> {
+): Promise<{ receipt: FlushReceipt; deliveries: Wakeable[] }> {
   const { charge } = batch;
   const held = db
     .select({ version: charges.version })
@@ -48,19 +38,13 @@ export async function flushToD1(
   const results = await db.batch([held, ...writes, made]);
   const [before] = results[0] as { version: number }[];
   const [after] = results.at(-1) as { count: number }[];
-  const written = results.slice(2 + batch.refunds.length, -1).flat() as unknown[];
-  const { app, livemode } = charge;
+  // Behind the charge and the refunds: event, its deliveries, event, its deliveries …
+  const announced = results.slice(2 + batch.refunds.length, -1) as unknown[];
+  const deliveries = announced.filter((_, i) => i % 2 === 1).flat();
   return {
     receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0 },
-    deliveries: written.filter(isPending).map(({ id, lane }) => ({ id, lane, app, livemode })),
+    deliveries: toWake(charge, deliveries),
   };
-}
-
-/** What the inserts of events answer is no delivery, and one to a disabled endpoint needs no wake-up. */
-function isPending(row: unknown): row is { id: string; lane: Lane } {
-  return (
-    typeof row === "object" && row !== null && "lane" in row && "status" in row && row.status === "pending"
-  );
 }
 
 function upsertCharge(db: Database, batch: FlushBatch) {
@@ -126,46 +110,5 @@ function upsertRefund(db: Database, charge: Charge, refund: Refund) {
       target: [refunds.app, refunds.livemode, refunds.id],
       set: projected,
       setWhere: sql`excluded.version > ${refunds.version}`,
-    });
-}
-
-function insertEvent(db: Database, charge: Charge, event: Event) {
-  return db
-    .insert(events)
-    .values({
-      app: charge.app,
-      livemode: charge.livemode,
-      id: event.id,
-      type: event.type,
-      charge: event.charge,
-      refund: event.refund,
-      created: event.created,
-      body: event.body,
-    })
-    .onConflictDoNothing();
-}
-
-/** The id follows from event and endpoint, so that a repeated batch finds its own rows. */
-function insertDeliveries(db: Database, charge: Charge, event: Event, now: number) {
-  const pingpp = (PINGPP_EVENT_TYPES as readonly string[]).includes(event.type) ? "*" : event.type;
-  const disabled = sql`${webhookEndpoints.status} = 'disabled'`;
-  const asked = sql`exists (select 1 from json_each(${webhookEndpoints.enabledEvents}) where value in (${event.type}, ${pingpp}))`;
-  // Every column in the order of the table: that is what an insert from a query gives.
-  return db
-    .insert(deliveries)
-    .select(
-      sql`select 'dlv_' || substr(${event.id}, 5, 12) || substr(${webhookEndpoints.id}, 4, 12),
-        ${webhookEndpoints.app}, ${webhookEndpoints.livemode}, ${event.id}, ${webhookEndpoints.id},
-        iif(${disabled}, 'skipped', 'pending'), 0, iif(${disabled}, null, ${now}), null, 'auto', 0, ${now},
-        iif(${disabled}, ${now}, null)
-      from ${webhookEndpoints}
-      where ${webhookEndpoints.app} = ${charge.app} and ${webhookEndpoints.livemode} = ${charge.livemode ? 1 : 0}
-        and ${webhookEndpoints.deletedAt} is null and ${webhookEndpoints.status} <> 'pending' and ${asked}`,
-    )
-    .onConflictDoNothing()
-    .returning({
-      id: deliveries.id,
-      status: deliveries.status,
-      lane: sql<Lane>`(select e.lane from webhook_endpoints e where e.id = endpoint)`,
     });
 }

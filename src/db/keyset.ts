@@ -12,7 +12,8 @@ export interface SortColumns {
 /** Where an item stands in the list. */
 export interface Position {
   created: number;
-  seq: number;
+  /** What breaks a tie: a sequence of creation, or an id where there is none. */
+  seq: number | string;
 }
 
 /** `cursor` is the position of the item that the page names as its cursor; null for the first page. */

@@ -1,4 +1,4 @@
-// An event: one fact about a refund, rendered once when it happened and kept byte for byte.
+// An event: one fact about a refund or a webhook endpoint, rendered once when it happened and kept byte for byte.
 
 /** Ping++'s own types: what `*` stands for. */
 export const PINGPP_EVENT_TYPES = ["refund.succeeded", "refund.failed", "batch_refund.succeeded"] as const;
@@ -23,6 +23,11 @@ export interface Event {
   charge: string;
   refund: string | null;
   body: string;
+}
+
+/** An event about a webhook endpoint. */
+export interface EndpointEvent extends Omit<Event, "charge" | "refund"> {
+  endpoint: string;
 }
 
 /** Renders the event's bytes: keys in Ping++'s order, compact, `pending_webhooks` 0. */

@@ -31,7 +31,7 @@ export const eventRoutes: Route[] = [
     method: "GET",
     path: "/v1/events",
     scope: "refunds:read",
-    summary: "List events, newest first",
+    summary: "List events, newest first; with delivery_status those of which a delivery is in that state",
     own: true,
     query: eventListQuery,
     answers: { 200: listSchema(eventSchema), 400: errorSchema },
@@ -42,7 +42,8 @@ export const eventRoutes: Route[] = [
       const cursor = cursorOf(page);
       const position = cursor === null ? null : await findEventPosition(db, app, livemode, cursor.id);
       if (cursor !== null && position === null) throw unknownCursor(cursor.param, cursor.id);
-      const filter = { type: query.type ?? null, created: createdRangeOf(query) };
+      const { type = null, delivery_status: deliveryStatus = null } = query;
+      const filter = { type, deliveryStatus, created: createdRangeOf(query) };
       const { items, hasMore } = cutPage(await listEvents(db, app, livemode, filter, page, position), page);
       return jsonText(eventListText(items, hasMore));
     },

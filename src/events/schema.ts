@@ -1,6 +1,7 @@
 // The event on the wire. A retrieved event is the delivered text with the live count of pending webhooks at its end.
 import * as z from "zod";
 import { createdQuery, pageQuery } from "../http/pagination.ts";
+import { DELIVERY_STATUSES } from "../webhooks/delivery.ts";
 import { EVENT_TYPES } from "./event.ts";
 
 /** An event as it was delivered, and how many endpoints still wait for it. */
@@ -24,6 +25,7 @@ export const eventListQuery = z.object({
   ...pageQuery(100, 10),
   ...createdQuery,
   type: z.enum(EVENT_TYPES).optional(),
+  delivery_status: z.enum(DELIVERY_STATUSES).optional(),
 });
 
 const DELIVERED_END = /"pending_webhooks":0\}$/;

@@ -10,8 +10,10 @@ export const events = sqliteTable(
     livemode: integer({ mode: "boolean" }).notNull(),
     id: text().notNull(),
     type: text({ enum: EVENT_TYPES }).notNull(),
-    charge: text().notNull(),
+    /** What it is about: a charge, and maybe a refund of it, or a webhook endpoint. */
+    charge: text(),
     refund: text(),
+    endpoint: text(),
     /** Unix seconds. */
     created: integer().notNull(),
     body: text().notNull(),

@@ -16,12 +16,20 @@ export type Problem =
   | { code: "bad_key"; key: string | null }
   | { code: "signature_invalid"; reason: "missing" | "stale" | "mismatch" | "used" | "malformed" }
   | { code: "scope_missing"; scope: string }
-  | { code: "not_found"; object: "charge" | "refund" | "event" | "webhook_endpoint"; id: string }
+  | {
+      code: "not_found";
+      object: "charge" | "refund" | "event" | "webhook_endpoint" | "webhook_delivery" | "dead_letter";
+      id: string;
+    }
   | { code: "no_such_route"; path: string }
   | { code: "method_not_allowed"; method: string; allow: string[] }
   | { code: "transaction_no_used" }
   | { code: "checkout_call" }
   | { code: "endpoint_limit"; limit: number }
+  | { code: "endpoint_disabled"; endpoint: string }
+  | { code: "too_many_secrets"; limit: number; freeAt: number }
+  | { code: "delivery_not_resendable"; delivery: string; status: "pending" | "delivered" }
+  | { code: "dead_letter_unreadable"; letter: string }
   | { code: "too_many_charges_of_order" }
   | { code: "unavailable"; retryAfterSeconds: number }
   | { code: "wrong_namespace" }
@@ -278,6 +286,38 @@ function describe(problem: Problem): Rendering {
         status: 400,
         zh: `每个应用在每种模式下最多 ${problem.limit} 个 webhook endpoint。`,
         en: `An app may have ${problem.limit} webhook endpoints in each mode.`,
+      };
+    case "endpoint_disabled":
+      return {
+        status: 400,
+        code,
+        zh: `webhook endpoint : ${problem.endpoint} 已停用，请先启用。`,
+        en: `Webhook endpoint ${problem.endpoint} is disabled; enable it first.`,
+      };
+    case "too_many_secrets": {
+      const freeAt = new Date(problem.freeAt).toISOString();
+      return {
+        status: 400,
+        code,
+        param: "expires_in",
+        zh: `已有 ${problem.limit} 个密钥同时有效，最早的将于 ${freeAt} 失效；expires_in 为 0 会使旧密钥立即失效。`,
+        en: `${problem.limit} secrets are valid already; the next of them ends at ${freeAt}. With expires_in 0 all earlier ones end now.`,
+      };
+    }
+    case "delivery_not_resendable":
+      return {
+        status: 400,
+        code,
+        zh: `delivery : ${problem.delivery} 当前状态为 ${problem.status}，只有 exhausted 或 skipped 才能重新发送，除非 force 为 true。`,
+        en: `Delivery ${problem.delivery} is ${problem.status}; only exhausted and skipped ones are sent again, unless force is true.`,
+      };
+    case "dead_letter_unreadable":
+      return {
+        status: 400,
+        code,
+        param: "id",
+        zh: `dead letter : ${problem.letter} 的内容无法识别，不能重新发送。`,
+        en: `Dead letter ${problem.letter} is not a message this service understands; it cannot be sent again.`,
       };
     case "too_many_charges_of_order":
       return {

@@ -1,18 +1,27 @@
 // One attempt to deliver an event: claim, check, sign, post, write down. Throws only when the database fails.
 // Until the attempt is written down the delivery stays due, so a crash anywhere repeats it after its lease, under the
 // same `webhook-id`; receivers tell repeats by that.
+import type { Random } from "../ids.ts";
 import type { PostAnswer } from "./client.ts";
-import type { DeliveryMessage, Lane } from "./delivery.ts";
-import type { Attempt, DeliveryRepository, DueDelivery, Outcome } from "./delivery-repository.ts";
+import type { DeliveryMessage, Lane, Wakeable } from "./delivery.ts";
+import {
+  type Attempt,
+  type DeliveryRepository,
+  type DueDelivery,
+  EARLY_MS,
+  type Outcome,
+} from "./delivery-repository.ts";
+import { type DisabledReason, FAILING_MS, isFailing } from "./endpoint.ts";
+import { disabledEvent } from "./endpoint-event.ts";
 import { attemptsMax, nextDelay } from "./retry-schedule.ts";
 import type { UrlRefusal } from "./url-guard.ts";
 
 export interface DeliveryTools {
   /** ms since the epoch. */
   now(): number;
-  /** From 0 up to 1. */
-  dice(): number;
-  retryScale: number;
+  random: Random;
+  /** Multiplies all times of the schedules, and the time an endpoint may go on failing. */
+  scale: number;
   deliveries: DeliveryRepository;
   refuseUrl(url: string, livemode: boolean): UrlRefusal | null;
   /** The headers of the attempt; throws when a secret or key cannot be used. `timestamp` in Unix seconds. */
@@ -22,32 +31,60 @@ export interface DeliveryTools {
   alert(kind: string, facts: Record<string, string | boolean>): void;
 }
 
-/** When and through which lane the delivery is tried again. */
-export interface NextTry {
+/** What is to be woken after an attempt: usually the delivery itself, for its next one. */
+export interface Wake {
+  deliveries: Wakeable[];
   delayMs: number;
-  lane: Lane;
 }
 
 /** An endpoint that takes longer would hold up the deliveries beside it. */
 const SLOW_MS = 3000;
+/** When the slow lane has no room for another attempt to the endpoint. */
+const CROWDED_MS = 30_000;
 
-/** Null when the delivery needs no further try that this attempt knows of. */
-export async function deliverEvent(message: DeliveryMessage, tools: DeliveryTools): Promise<NextTry | null> {
+/**
+ * Makes the attempt if the delivery is due, through the lane that brought the message; null for a person's own wish,
+ * which no lane brings.
+ */
+export async function deliverEvent(
+  message: DeliveryMessage,
+  via: Lane | null,
+  tools: DeliveryTools,
+): Promise<Wake | null> {
   const { deliveries } = tools;
   const startedAt = tools.now();
-  const delivery = await deliveries.findDue(message, startedAt);
+  const delivery = await deliveries.findDue(message, startedAt, startedAt - FAILING_MS * tools.scale);
   if (delivery === null) return null;
-  if (delivery.endpoint.ended) {
+  const { endpoint } = delivery;
+  const again = (delayMs: number, lane: Lane): Wake => {
+    const { id, app, livemode } = delivery;
+    return { deliveries: [{ id, app, livemode, lane }], delayMs };
+  };
+
+  if (endpoint.status === "disabled" || endpoint.deletedAt !== null) {
     await deliveries.end(delivery, "skipped", startedAt);
     return null;
   }
-  // Attempts whose outcome was never written down count too; a person's own wish is tried once more all the same.
-  if (delivery.attempts >= attemptsMax(delivery.endpoint.schedule) && delivery.trigger === "auto") {
+  if (endpoint.status === "pending" && !isPing(delivery)) {
+    await deliveries.hold(delivery, startedAt);
+    return null;
+  }
+  // Attempts whose outcome was never written down count too.
+  if (attemptsInRun(delivery) >= attemptsMax(endpoint.schedule)) {
     await deliveries.end(delivery, "exhausted", startedAt);
     return null;
   }
+  // Woken before its endpoint became slow: the messages beside it must not wait for that.
+  if (via === "fast" && endpoint.lane === "slow") return again(0, "slow");
+  if (endpoint.rateLimit !== null && delivery.slotAt === null) {
+    const slotAt = await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt);
+    if (slotAt > startedAt + EARLY_MS) return again(slotAt - startedAt, endpoint.lane);
+  }
   const leaseUntil = await deliveries.claim(delivery, startedAt);
-  if (leaseUntil === null) return null;
+  if (leaseUntil === null) {
+    if (endpoint.lane === "slow") await deliveries.postpone(delivery, startedAt + CROWDED_MS, startedAt);
+    return null;
+  }
 
   const answer = await attemptPost(delivery, startedAt, tools);
   const endedAt = tools.now();
@@ -59,9 +96,19 @@ export async function deliverEvent(message: DeliveryMessage, tools: DeliveryTool
     failure: answer.failure,
     answer: answer.text,
   };
-  const { outcome, next } = outcomeOf(delivery, answer, attempt, endedAt, tools);
+  const outcome = outcomeOf(delivery, answer, attempt, endedAt, tools);
   await deliveries.record(delivery, leaseUntil, attempt, outcome);
-  return next;
+  if (outcome.enables) return { deliveries: await deliveries.listReleased(endpoint, endedAt), delayMs: 0 };
+  if (outcome.dueAt === null) return null;
+  return again(outcome.dueAt - endedAt, outcome.endpoint?.lane ?? endpoint.lane);
+}
+
+function isPing({ event }: DueDelivery): boolean {
+  return event.type === "webhook_endpoint.ping";
+}
+
+function attemptsInRun(delivery: DueDelivery): number {
+  return delivery.attempts - delivery.attemptsBefore;
 }
 
 /** An answer of the endpoint's, or why it was never asked. */
@@ -92,37 +139,54 @@ function outcomeOf(
   attempt: Attempt,
   now: number,
   tools: DeliveryTools,
-): { outcome: Outcome; next: NextTry | null } {
+): Outcome {
   const { endpoint } = delivery;
   const delivered = answer.status !== null && answer.status >= 200 && answer.status < 300;
   const asked = answer.failure !== "url_refused" && answer.failure !== "not_signed";
-  const slow = !delivered || attempt.durationMs > SLOW_MS;
-  const lane = asked ? (slow ? "slow" : "fast") : endpoint.lane;
-  const firstFailureAt = delivered ? null : (endpoint.firstFailureAt ?? Math.floor(attempt.startedAt / 1000));
-  const changed = asked && (lane !== endpoint.lane || firstFailureAt !== endpoint.firstFailureAt);
-  const change = changed ? { lane, firstFailureAt } : null;
-
-  if (delivered) return { outcome: { status: "delivered", dueAt: null, endpoint: change }, next: null };
-  if (answer.status === 410) {
-    // The receiver says that it is gone for good: it is asked nothing more, this event included.
-    const gone = { status: "disabled", disabledReason: "gone", disabledAt: Math.floor(now / 1000) } as const;
-    return {
-      outcome: { status: "exhausted", dueAt: null, endpoint: { ...change, ...gone } },
-      next: null,
-    };
+  const lane = !delivered || attempt.durationMs > SLOW_MS ? "slow" : "fast";
+  const did = asked ? { answered: delivered, lane: lane as Lane } : null;
+  if (delivered) {
+    const enables = isPing(delivery) && endpoint.status === "pending";
+    return { status: "delivered", dueAt: null, endpoint: did, enables, disables: null };
   }
   const failed = {
-    attempts: delivery.attempts + 1,
+    attempts: attemptsInRun(delivery) + 1,
     status: answer.status,
     timedOut: answer.failure === "timeout",
     retryAfter: answer.retryAfter,
   };
-  const delayMs = nextDelay(endpoint.schedule, failed, tools.dice(), now, tools.retryScale);
-  if (delayMs === null) {
-    return { outcome: { status: "exhausted", dueAt: null, endpoint: change }, next: null };
-  }
+  const gone = answer.status === 410;
+  const dice = diceFrom(tools.random);
+  const delayMs = gone ? null : nextDelay(endpoint.schedule, failed, dice, now, tools.scale);
+  const exhausted = delayMs === null;
+  const reason = reasonToDisable(delivery, { asked, gone, exhausted }, now, tools.scale);
+  const firstFailureAt = endpoint.firstFailureAt ?? Math.floor(attempt.startedAt / 1000);
+  const failing = asked ? { ...endpoint, firstFailureAt } : endpoint;
   return {
-    outcome: { status: "pending", dueAt: now + delayMs, endpoint: change },
-    next: { delayMs, lane },
+    status: exhausted ? "exhausted" : "pending",
+    dueAt: exhausted ? null : now + delayMs,
+    endpoint: did,
+    enables: false,
+    disables: reason === null ? null : { reason, event: disabledEvent(failing, reason, now, tools.random) },
   };
+}
+
+/** What follows from a failed attempt for the endpoint itself. */
+function reasonToDisable(
+  delivery: DueDelivery,
+  { asked, gone, exhausted }: { asked: boolean; gone: boolean; exhausted: boolean },
+  now: number,
+  scale: number,
+): DisabledReason | null {
+  const { endpoint, hasExhausted } = delivery;
+  // The receiver says that it is gone for good: it is asked nothing more, this event included.
+  if (gone) return "gone";
+  if (isPing(delivery) && endpoint.status === "pending") return exhausted ? "unanswered" : null;
+  if (!asked) return null;
+  return isFailing(endpoint.firstFailureAt, hasExhausted || exhausted, now, scale) ? "failing" : null;
+}
+
+function diceFrom(random: Random): number {
+  const [a = 0, b = 0, c = 0, d = 0] = random(4);
+  return (a * 2 ** 24 + b * 2 ** 16 + c * 2 ** 8 + d) / 2 ** 32;
 }

@@ -1,37 +1,39 @@
-// Deliveries in D1. A delivery is claimed by a conditional update that takes a lease; whatever follows is written under
-// that lease, so that of two workers on the same delivery only one posts and only one writes.
-import { and, asc, eq, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+// Deliveries in D1, as attempts see them. A delivery is claimed by a conditional update that takes a lease; whatever
+// follows is written under that lease, so that of two workers on the same delivery only one posts and only one writes.
+import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import { signingKeys } from "../auth/table.ts";
 import type { Database } from "../db/client.ts";
+import type { EndpointEvent, EventType } from "../events/event.ts";
 import { events } from "../events/table.ts";
-import type { DeliveryMessage, DeliveryStatus, Lane, Trigger } from "./delivery.ts";
-import type { Schedule } from "./endpoint.ts";
-import { deadLetters, deliveries, deliveryAttempts, type SealedSecret, webhookEndpoints } from "./table.ts";
+import type { DeliveryMessage, DeliveryStatus, Lane, Trigger, Wakeable } from "./delivery.ts";
+import type { DisabledReason } from "./endpoint.ts";
+import { disable, enable, isFree, isOpen, skipPending } from "./endpoint-lifecycle.ts";
+import type { EndpointRow } from "./schema.ts";
+import { deadLetters, deliveries, deliveryAttempts, webhookEndpoints } from "./table.ts";
 
 /** Longer than the HTTP time-out, or a delivery would be posted twice at once. */
 const LEASE_MS = 60_000;
 /** How far ahead of its time a delivery may be claimed: a queue delays by whole seconds. */
-const EARLY_MS = 1000;
+export const EARLY_MS = 1000;
+/** Attempts to one endpoint that may be under way in the slow lane at once: a receiver that hangs leaves room for others. */
+const SLOW_AT_ONCE = 5;
+const RELEASED_MAX = 100;
 
 /** A delivery that is due, with all that one attempt needs. */
 export interface DueDelivery {
   id: string;
   app: string;
   livemode: boolean;
-  /** Attempts begun so far. */
+  /** Attempts begun so far, and how many of them before the present run of the schedule. */
   attempts: number;
+  attemptsBefore: number;
+  slotAt: number | null;
   trigger: Trigger;
-  event: { id: string; body: string };
-  endpoint: {
-    id: string;
-    url: string;
-    schedule: Schedule;
-    secrets: SealedSecret[];
-    lane: Lane;
-    firstFailureAt: number | null;
-    /** Deleted or disabled. */
-    ended: boolean;
-  };
+  event: { id: string; type: EventType; body: string };
+  endpoint: EndpointRow;
+  /** Whether a delivery to the endpoint ran out of its schedule since the first failure; looked up when it has long failed. */
+  hasExhausted: boolean;
   /** The newest pair of the app and mode, its private half sealed. */
   signingKey: { id: string; privateKey: string } | null;
 }
@@ -51,15 +53,11 @@ export interface Outcome {
   status: DeliveryStatus;
   /** ms; null once the delivery has ended. */
   dueAt: number | null;
-  endpoint: Partial<typeof webhookEndpoints.$inferInsert> | null;
-}
-
-/** A delivery the sweeper found due. */
-export interface OverdueDelivery {
-  id: string;
-  app: string;
-  livemode: boolean;
-  lane: Lane;
+  /** How the endpoint did; null when it was never asked. */
+  endpoint: { answered: boolean; lane: Lane } | null;
+  /** The endpoint has answered its ping. */
+  enables: boolean;
+  disables: { reason: DisabledReason; event: EndpointEvent } | null;
 }
 
 export type DeliveryRepository = ReturnType<typeof deliveryRepository>;
@@ -68,13 +66,20 @@ export type DeliveryRepository = ReturnType<typeof deliveryRepository>;
 export function deliveryRepository(db: Database) {
   return {
     /** Null when there is nothing to do: unknown, ended, not due yet, or under way elsewhere. */
-    async findDue(message: DeliveryMessage, now: number): Promise<DueDelivery | null> {
+    async findDue(message: DeliveryMessage, now: number, failingSince: number): Promise<DueDelivery | null> {
+      const { firstFailureAt } = webhookEndpoints;
       const [row] = await db
         .select({
           attempts: deliveries.attempts,
+          attemptsBefore: deliveries.attemptsBefore,
+          slotAt: deliveries.slotAt,
           trigger: deliveries.trigger,
-          event: { id: events.id, body: events.body },
+          event: { id: events.id, type: events.type, body: events.body },
           endpoint: webhookEndpoints,
+          hasExhausted: sql<number>`iif(${firstFailureAt} <= ${failingSince / 1000}, exists (
+            select 1 from deliveries d where d.app = ${message.app} and d.livemode = ${message.livemode ? 1 : 0}
+              and d.status = 'exhausted' and d.status <> 'delivered' and d.endpoint = ${webhookEndpoints.id}
+              and d.ended_at >= ${firstFailureAt} * 1000), 0)`,
           signingKey: { id: signingKeys.id, privateKey: signingKeys.privateKey },
         })
         .from(deliveries)
@@ -90,34 +95,77 @@ export function deliveryRepository(db: Database) {
         )
         .where(and(addressed(message), claimable(now)));
       if (row === undefined) return null;
-      const { status, deletedAt, ...endpoint } = row.endpoint;
-      return {
-        ...row,
-        id: message.delivery,
-        app: message.app,
-        livemode: message.livemode,
-        endpoint: { ...endpoint, ended: status === "disabled" || deletedAt !== null },
-      };
+      const { app, livemode, delivery: id } = message;
+      return { ...row, id, app, livemode, hasExhausted: row.hasExhausted === 1 };
     },
 
     /**
-     * Takes the lease and counts the attempt; the lease's end, or null when somebody else was faster. Counted before it
-     * is made: an attempt whose outcome can never be written must not be repeated for ever.
+     * Takes the lease and counts the attempt; the lease's end, or null when somebody else was faster or, in the slow
+     * lane, enough attempts to the endpoint are under way. Counted before it is made: an attempt whose outcome can
+     * never be written must not be repeated for ever.
      */
     async claim(delivery: DueDelivery, now: number): Promise<number | null> {
       const leaseUntil = now + LEASE_MS;
+      const slow = delivery.endpoint.lane === "slow" ? delivery.endpoint.id : null;
+      const hasRoom = sql`(select count(*) from deliveries d
+        where d.slow_endpoint = ${slow} and d.lease_until > ${now}) < ${SLOW_AT_ONCE}`;
       const result = await db
         .update(deliveries)
-        .set({ leaseUntil, attempts: delivery.attempts + 1, trigger: "auto" })
+        .set({
+          leaseUntil,
+          attempts: delivery.attempts + 1,
+          trigger: "auto",
+          slotAt: null,
+          slowEndpoint: slow,
+        })
+        .where(and(unclaimed(delivery, now), slow === null ? undefined : hasRoom));
+      return result.meta.changes > 0 ? leaseUntil : null;
+    },
+
+    /**
+     * Takes the next slot under the endpoint's rate limit; when that is. The delivery keeps it: it is due then, and
+     * takes no other for its next attempt.
+     */
+    async takeSlot(delivery: DueDelivery, rateLimit: number, now: number): Promise<number> {
+      const { nextSlotAt } = webhookEndpoints;
+      const every = Math.ceil(1000 / rateLimit);
+      const [endpoint] = await db
+        .update(webhookEndpoints)
+        .set({ nextSlotAt: sql`max(coalesce(${nextSlotAt}, 0), ${now}) + ${every}` })
+        .where(eq(webhookEndpoints.id, delivery.endpoint.id))
+        .returning({ nextSlotAt });
+      const slotAt = (endpoint?.nextSlotAt ?? now + every) - every;
+      if (slotAt > now + EARLY_MS) {
+        await db.update(deliveries).set({ slotAt, dueAt: slotAt }).where(unclaimed(delivery, now));
+      }
+      return slotAt;
+    },
+
+    /** Leaves it alone until `until`, without an attempt, unless it was claimed meanwhile. */
+    async postpone(delivery: DueDelivery, until: number, now: number): Promise<void> {
+      await db.update(deliveries).set({ dueAt: until }).where(unclaimed(delivery, now));
+    },
+
+    /** Lets it wait until its endpoint has answered a ping. */
+    async hold(delivery: DueDelivery, now: number): Promise<void> {
+      await db
+        .update(deliveries)
+        .set({ dueAt: null, slotAt: null })
         .where(
           and(
-            eq(deliveries.id, delivery.id),
-            eq(deliveries.attempts, delivery.attempts),
-            eq(deliveries.status, "pending"),
-            claimable(now),
+            unclaimed(delivery, now),
+            sql`exists (select 1 from ${webhookEndpoints} where ${webhookEndpoints.id} = ${delivery.endpoint.id}
+              and ${webhookEndpoints.status} = 'pending')`,
           ),
         );
-      return result.meta.changes > 0 ? leaseUntil : null;
+    },
+
+    /** Ends a delivery without an attempt, unless one is under way. */
+    async end(delivery: DueDelivery, status: "skipped" | "exhausted", now: number): Promise<void> {
+      await db
+        .update(deliveries)
+        .set({ status, dueAt: null, slotAt: null, leaseUntil: null, endedAt: now })
+        .where(unclaimed(delivery, now));
     },
 
     /** Writes an attempt, what it did to the delivery and to its endpoint: all of it, if the lease still holds. */
@@ -127,63 +175,73 @@ export function deliveryRepository(db: Database) {
       attempt: Attempt,
       outcome: Outcome,
     ): Promise<void> {
+      const now = attempt.startedAt + attempt.durationMs;
       const held = and(
         eq(deliveries.id, delivery.id),
         eq(deliveries.leaseUntil, leaseUntil),
         eq(deliveries.status, "pending"),
-      );
-      const insertAttempt = db.insert(deliveryAttempts).select(
+      ) as SQL;
+      const isHeld = sql`exists (select 1 from ${deliveries} where ${held})`;
+      const { id, url, firstFailureAt } = delivery.endpoint;
+      const key = { id, app: delivery.app, livemode: delivery.livemode };
+      const writes: [BatchItem<"sqlite">, ...BatchItem<"sqlite">[]] = [insertAttempt(db, attempt, held)];
+      if (outcome.endpoint !== null) {
+        const { answered, lane } = outcome.endpoint;
+        const since = sql`coalesce(${webhookEndpoints.firstFailureAt}, ${Math.floor(attempt.startedAt / 1000)})`;
+        // Compared with what it is now, not with what it was when this attempt began.
+        const changes = answered
+          ? sql`(${webhookEndpoints.lane} <> ${lane} or ${webhookEndpoints.firstFailureAt} is not null)`
+          : sql`(${webhookEndpoints.lane} <> ${lane} or ${webhookEndpoints.firstFailureAt} is null)`;
+        writes.push(
+          db
+            .update(webhookEndpoints)
+            .set({ lane, firstFailureAt: answered ? null : since })
+            .where(and(eq(webhookEndpoints.id, id), changes, isHeld)),
+        );
+      }
+      if (outcome.enables) writes.push(...enable(db, key, url, now, isHeld));
+      const { disables } = outcome;
+      if (disables !== null) {
+        // What it was judged by must still be so: another attempt may have succeeded since, or its address changed.
+        const stillFails = sql`${webhookEndpoints.firstFailureAt} is ${firstFailureAt}`;
+        const still = and(
+          eq(webhookEndpoints.url, url),
+          disables.reason === "failing" ? stillFails : undefined,
+          isHeld,
+        );
+        writes.push(...disable(db, key, disables.reason, disables.event, now, still));
+      }
+      // The delivery after them: they look for the lease that it gives up.
+      writes.push(
         db
-          .select({
-            delivery: deliveries.id,
-            number: deliveries.attempts,
-            trigger: sql<Trigger>`${attempt.trigger}`.as(deliveryAttempts.trigger.name),
-            startedAt: sql<number>`${attempt.startedAt}`.as(deliveryAttempts.startedAt.name),
-            durationMs: sql<number>`${attempt.durationMs}`.as(deliveryAttempts.durationMs.name),
-            httpStatus: sql<number | null>`${attempt.httpStatus}`.as(deliveryAttempts.httpStatus.name),
-            failure: sql<string | null>`${attempt.failure}`.as(deliveryAttempts.failure.name),
-            answer: sql<string | null>`${attempt.answer}`.as(deliveryAttempts.answer.name),
+          .update(deliveries)
+          .set({
+            status: outcome.status,
+            dueAt: outcome.dueAt,
+            leaseUntil: null,
+            slowEndpoint: null,
+            ...(outcome.dueAt === null ? { endedAt: now } : {}),
           })
-          .from(deliveries)
           .where(held),
       );
-      const ended = outcome.dueAt === null;
-      const update = db
-        .update(deliveries)
-        .set({
-          status: outcome.status,
-          dueAt: outcome.dueAt,
-          leaseUntil: null,
-          ...(ended ? { endedAt: attempt.startedAt + attempt.durationMs } : {}),
-        })
-        .where(held);
-      if (outcome.endpoint === null) {
-        await db.batch([insertAttempt, update]);
-        return;
-      }
-      const updateEndpoint = db
-        .update(webhookEndpoints)
-        .set(outcome.endpoint)
-        .where(
-          and(
-            eq(webhookEndpoints.id, delivery.endpoint.id),
-            sql`exists (select 1 from ${deliveries} where ${held})`,
-          ),
-        );
-      // The delivery last: the others look for the lease that it gives up.
-      await db.batch([insertAttempt, updateEndpoint, update]);
+      if (disables !== null) writes.push(skipPending(db, key, now));
+      await db.batch(writes);
     },
 
-    /** Ends a delivery without an attempt, unless one is under way. */
-    async end(delivery: DueDelivery, status: "skipped" | "exhausted", now: number): Promise<void> {
-      await db
-        .update(deliveries)
-        .set({ status, dueAt: null, leaseUntil: null, endedAt: now })
-        .where(and(eq(deliveries.id, delivery.id), eq(deliveries.status, "pending"), claimable(now)));
+    /** What is due at an endpoint that was enabled, or recovers; a rest is left to the cron. */
+    async listReleased(endpoint: EndpointRow, now: number, limit = RELEASED_MAX): Promise<Wakeable[]> {
+      const { app, livemode, lane } = endpoint;
+      const rows = await db
+        .select({ id: deliveries.id })
+        .from(deliveries)
+        .where(and(isOpen(endpoint), lte(deliveries.dueAt, now), isFree(now)))
+        .orderBy(asc(deliveries.createdAt), asc(deliveries.id))
+        .limit(limit);
+      return rows.map(({ id }) => ({ id, app, livemode, lane }));
     },
 
     /** Deliveries due now, endpoint by endpoint in turn, the longest waiting of each first. */
-    async listOverdue(now: number, perEndpoint: number, limit: number): Promise<OverdueDelivery[]> {
+    async listOverdue(now: number, perEndpoint: number, limit: number): Promise<Wakeable[]> {
       const due = db
         .select({
           id: deliveries.id,
@@ -196,7 +254,7 @@ export function deliveryRepository(db: Database) {
           ),
         })
         .from(deliveries)
-        .where(and(lte(deliveries.dueAt, now), free(now)))
+        .where(and(lte(deliveries.dueAt, now), isFree(now)))
         .as("due");
       const rows = await db
         .select({ id: due.id, app: due.app, livemode: due.livemode, lane: webhookEndpoints.lane })
@@ -232,6 +290,24 @@ export function deliveryRepository(db: Database) {
   };
 }
 
+function insertAttempt(db: Database, attempt: Attempt, held: SQL) {
+  return db.insert(deliveryAttempts).select(
+    db
+      .select({
+        delivery: deliveries.id,
+        number: deliveries.attempts,
+        trigger: sql<Trigger>`${attempt.trigger}`.as(deliveryAttempts.trigger.name),
+        startedAt: sql<number>`${attempt.startedAt}`.as(deliveryAttempts.startedAt.name),
+        durationMs: sql<number>`${attempt.durationMs}`.as(deliveryAttempts.durationMs.name),
+        httpStatus: sql<number | null>`${attempt.httpStatus}`.as(deliveryAttempts.httpStatus.name),
+        failure: sql<string | null>`${attempt.failure}`.as(deliveryAttempts.failure.name),
+        answer: sql<string | null>`${attempt.answer}`.as(deliveryAttempts.answer.name),
+      })
+      .from(deliveries)
+      .where(held),
+  );
+}
+
 function addressed(message: DeliveryMessage): SQL | undefined {
   return and(
     eq(deliveries.id, message.delivery),
@@ -245,11 +321,17 @@ function sameTenant(t: typeof events | typeof webhookEndpoints): SQL | undefined
   return and(eq(t.app, deliveries.app), eq(t.livemode, deliveries.livemode));
 }
 
-/** Due, which an ended delivery never is, and under way nowhere. */
-function claimable(now: number): SQL | undefined {
-  return and(lte(deliveries.dueAt, now + EARLY_MS), free(now));
+/** As it was found: due, and claimed by nobody since. */
+function unclaimed(delivery: DueDelivery, now: number): SQL | undefined {
+  return and(
+    eq(deliveries.id, delivery.id),
+    eq(deliveries.attempts, delivery.attempts),
+    eq(deliveries.status, "pending"),
+    claimable(now),
+  );
 }
 
-function free(now: number): SQL | undefined {
-  return or(isNull(deliveries.leaseUntil), lte(deliveries.leaseUntil, now));
+/** Due, which an ended delivery never is, and under way nowhere. */
+function claimable(now: number): SQL | undefined {
+  return and(lte(deliveries.dueAt, now + EARLY_MS), isFree(now));
 }

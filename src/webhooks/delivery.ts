@@ -12,6 +12,19 @@ export type Trigger = (typeof TRIGGERS)[number];
 export const LANES = ["fast", "slow"] as const;
 export type Lane = (typeof LANES)[number];
 
+/** A delivery that a message is to wake, through the lane of its endpoint. */
+export interface Wakeable {
+  id: string;
+  app: string;
+  livemode: boolean;
+  lane: Lane;
+}
+
+/** The id of a delivery follows from its event and endpoint: 12 characters of each. */
+export function deliveryIdOf(event: string, endpoint: string): string {
+  return `dlv_${event.slice(4, 16)}${endpoint.slice(3, 15)}`;
+}
+
 /** The wake-up call on the queue. */
 export interface DeliveryMessage {
   delivery: string;

@@ -1,7 +1,18 @@
 // Webhook endpoints in D1, as the API sees them: of one app and mode, and never a deleted one.
 import { and, desc, eq, getTableColumns, isNull, type SQL, sql } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
-import { ENDPOINTS_MAX } from "./endpoint.ts";
+import type { EndpointEvent } from "../events/event.ts";
+import { ENDPOINTS_MAX, type SealedSecret } from "./endpoint.ts";
+import {
+  disable,
+  type EndpointKey,
+  holdPending,
+  isEndpoint,
+  isOpen,
+  ping,
+  skipPending,
+} from "./endpoint-lifecycle.ts";
 import type { EndpointRow } from "./schema.ts";
 import { deliveries, webhookEndpoints } from "./table.ts";
 
@@ -11,17 +22,28 @@ function alive(app: string, livemode: boolean): SQL | undefined {
   return and(eq(ofApp, app), eq(ofMode, livemode), isNull(deletedAt));
 }
 
-/** Adds an endpoint; false when there are too many. The insert itself counts: two creates cannot both take the last place. */
-export async function addEndpoint(db: Database, endpoint: EndpointRow): Promise<boolean> {
+/**
+ * Adds an endpoint, and its first ping unless it is disabled; false when there are too many. The insert itself counts:
+ * two creates cannot both take the last place. `now` in ms.
+ */
+export async function addEndpoint(
+  db: Database,
+  endpoint: EndpointRow,
+  firstPing: EndpointEvent | null,
+  now: number,
+): Promise<boolean> {
   const columns = Object.entries(getTableColumns(webhookEndpoints));
   const values = columns.map(
     ([name, column]) => sql`${sql.param(endpoint[name as keyof EndpointRow], column)}`,
   );
   const taken = sql`select count(*) from ${webhookEndpoints} where ${alive(endpoint.app, endpoint.livemode)}`;
-  const result = await db
-    .insert(webhookEndpoints)
-    .select(sql`select ${sql.join(values, sql`, `)} where (${taken}) < ${ENDPOINTS_MAX}`);
-  return result.meta.changes > 0;
+  const [added] = await db.batch([
+    db
+      .insert(webhookEndpoints)
+      .select(sql`select ${sql.join(values, sql`, `)} where (${taken}) < ${ENDPOINTS_MAX}`),
+    ...(firstPing === null ? [] : ping(db, endpoint, firstPing, now)),
+  ]);
+  return added.meta.changes > 0;
 }
 
 /** Newest first. */
@@ -40,40 +62,105 @@ export async function findEndpoint(
   livemode: boolean,
   id: string,
 ): Promise<EndpointRow | null> {
-  const [found] = await db
-    .select()
-    .from(webhookEndpoints)
-    .where(and(alive(app, livemode), eq(webhookEndpoints.id, id)));
+  const [found] = await db.select().from(webhookEndpoints).where(isEndpoint({ app, livemode, id }));
   return found ?? null;
+}
+
+/** A ping that a person asked for. `now` in ms. */
+export async function addPing(
+  db: Database,
+  key: EndpointKey,
+  event: EndpointEvent,
+  now: number,
+): Promise<void> {
+  await db.batch(ping(db, key, event, now, "manual"));
+}
+
+export type EndpointEdit = Partial<
+  Pick<EndpointRow, "url" | "enabledEvents" | "description" | "metadata" | "schedule" | "rateLimit">
+>;
+
+/** What changes about an endpoint, together. The events are made beforehand; each is written only if its time has come. */
+export interface EndpointChange {
+  edit: EndpointEdit;
+  /** It has to answer this ping before it gets anything more. */
+  reping: EndpointEvent | null;
+  disabled: EndpointEvent | null;
+}
+
+/** The endpoint as it is then; null when it was deleted meanwhile. `now` in ms. */
+export async function applyChange(
+  db: Database,
+  key: EndpointKey,
+  { edit, reping, disabled }: EndpointChange,
+  now: number,
+): Promise<EndpointRow | null> {
+  const writes: BatchItem<"sqlite">[] = [];
+  if (Object.keys(edit).length > 0) {
+    writes.push(db.update(webhookEndpoints).set(edit).where(isEndpoint(key)));
+  }
+  if (edit.rateLimit !== undefined) writes.push(...freeSlots(db, key, now));
+  if (reping !== null) {
+    writes.push(
+      db
+        .update(webhookEndpoints)
+        .set({
+          status: "pending",
+          lane: "fast",
+          firstFailureAt: null,
+          disabledAt: null,
+          disabledReason: null,
+        })
+        .where(isEndpoint(key)),
+      ...holdPending(db, key, now),
+      ...ping(db, key, reping, now),
+    );
+  }
+  if (disabled !== null) {
+    writes.push(...disable(db, key, "by_request", disabled, now), skipPending(db, key, now));
+  }
+  const read = db.select().from(webhookEndpoints).where(isEndpoint(key));
+  const results = await db.batch([read, ...writes, read]);
+  return (results.at(-1) as EndpointRow[])[0] ?? null;
+}
+
+/** Slots were taken under another rate: whoever waits for one takes one anew. */
+function freeSlots(db: Database, key: EndpointKey, now: number) {
+  return [
+    db.update(webhookEndpoints).set({ nextSlotAt: null }).where(isEndpoint(key)),
+    db
+      .update(deliveries)
+      .set({ slotAt: null, dueAt: now })
+      .where(and(isOpen(key), sql`${deliveries.slotAt} is not null`)),
+  ] as const;
+}
+
+/** Replaces the secrets if they still are what the new ones were made from; false when they are not. */
+export async function replaceSecrets(
+  db: Database,
+  key: EndpointKey,
+  before: SealedSecret[],
+  after: SealedSecret[],
+): Promise<boolean> {
+  const result = await db
+    .update(webhookEndpoints)
+    .set({ secrets: after })
+    .where(and(isEndpoint(key), eq(webhookEndpoints.secrets, before)));
+  return result.meta.changes > 0;
 }
 
 /**
  * Deletes an endpoint and ends what was on its way to it, together; false when there is none. `now` in ms. The row
- * stays, so that its deliveries keep their history. A delivery written by a flush at the same moment ends when it is due.
+ * stays, so that its deliveries keep their history. A delivery written by a flush at the same moment, or under way,
+ * ends when it is due.
  */
-export async function deleteEndpoint(
-  db: Database,
-  app: string,
-  livemode: boolean,
-  id: string,
-  now: number,
-): Promise<boolean> {
+export async function deleteEndpoint(db: Database, key: EndpointKey, now: number): Promise<boolean> {
   const [deleted] = await db.batch([
     db
       .update(webhookEndpoints)
       .set({ deletedAt: Math.floor(now / 1000) })
-      .where(and(alive(app, livemode), eq(webhookEndpoints.id, id))),
-    db
-      .update(deliveries)
-      .set({ status: "skipped", dueAt: null, leaseUntil: null, endedAt: now })
-      .where(
-        and(
-          eq(deliveries.app, app),
-          eq(deliveries.livemode, livemode),
-          eq(deliveries.endpoint, id),
-          eq(deliveries.status, "pending"),
-        ),
-      ),
+      .where(isEndpoint(key)),
+    skipPending(db, key, now),
   ]);
   return deleted.meta.changes > 0;
 }

@@ -1,6 +1,7 @@
 // The sweeper's part in webhooks, every minute: wakes deliveries that are due and not under way, whatever became of
 // their messages, and lets go of what is past its retention. Waking one twice is harmless: only one claim succeeds.
-import type { DeliveryRepository, OverdueDelivery } from "./delivery-repository.ts";
+import type { Wakeable } from "./delivery.ts";
+import type { DeliveryRepository } from "./delivery-repository.ts";
 import { type DeliveryQueues, wakeDeliveries } from "./wake.ts";
 
 /** A run wakes this many at most, endpoint by endpoint in turn: one that has fallen behind keeps nobody waiting. */
@@ -16,7 +17,7 @@ export async function sweepDeliveries(
   databases: readonly DeliveryRepository[],
   now: number,
 ): Promise<number> {
-  const due: OverdueDelivery[] = [];
+  const due: Wakeable[] = [];
   for (const deliveries of databases) {
     due.push(...(await deliveries.listOverdue(now, PER_ENDPOINT_MAX, WOKEN_MAX)));
   }

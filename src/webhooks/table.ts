@@ -3,14 +3,7 @@ import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "driz
 import type { Metadata } from "../charges/charge.ts";
 import type { EventType } from "../events/event.ts";
 import { DELIVERY_STATUSES, LANES, TRIGGERS } from "./delivery.ts";
-import { DISABLED_REASONS, ENDPOINT_STATUSES, SCHEDULES } from "./endpoint.ts";
-
-/** A live secret of an endpoint, sealed; `expiresAt` (ms) is set once it was rolled. */
-export interface SealedSecret {
-  sealed: string;
-  createdAt: number;
-  expiresAt: number | null;
-}
+import { DISABLED_REASONS, ENDPOINT_STATUSES, SCHEDULES, type SealedSecret } from "./endpoint.ts";
 
 /** Addresses that receive deliveries. A deleted one keeps its row, so that its deliveries keep their history. */
 export const webhookEndpoints = sqliteTable(
@@ -29,8 +22,11 @@ export const webhookEndpoints = sqliteTable(
     /** Deliveries a second at most; null for no limit. */
     rateLimit: integer("rate_limit"),
     lane: text({ enum: LANES }).notNull().default("fast"),
+    /** With a rate limit: when the next delivery may be sent that has no slot yet, ms. */
+    nextSlotAt: integer("next_slot_at"),
     /** Unix seconds. */
     created: integer().notNull(),
+    /** The first failure since the last 2xx. */
     firstFailureAt: integer("first_failure_at"),
     disabledAt: integer("disabled_at"),
     disabledReason: text("disabled_reason", { enum: DISABLED_REASONS }),
@@ -50,10 +46,16 @@ export const deliveries = sqliteTable(
     endpoint: text().notNull(),
     status: text({ enum: DELIVERY_STATUSES }).notNull(),
     attempts: integer().notNull().default(0),
-    /** When the next attempt is due, ms; null once nothing is left to do. */
+    /** Attempts made before the present run of the schedule: a delivery that is sent again begins a new one. */
+    attemptsBefore: integer("attempts_before").notNull().default(0),
+    /** When the next attempt is due, ms; null once it has ended, and while its endpoint has not answered a ping yet. */
     dueAt: integer("due_at"),
+    /** The slot it took under its endpoint's rate limit for the next attempt, ms. */
+    slotAt: integer("slot_at"),
     /** Until when an attempt may be under way, ms. */
     leaseUntil: integer("lease_until"),
+    /** Its endpoint, while an attempt through the slow lane is under way: these are counted. */
+    slowEndpoint: text("slow_endpoint"),
     trigger: text({ enum: TRIGGERS }).notNull().default("auto"),
     /** The queue gave up on it; the cron still delivers it. */
     deadLettered: integer("dead_lettered", { mode: "boolean" }).notNull().default(false),
@@ -63,7 +65,13 @@ export const deliveries = sqliteTable(
   },
   (t) => [
     uniqueIndex("deliveries_event_endpoint").on(t.event, t.endpoint),
-    index("deliveries_endpoint").on(t.app, t.livemode, t.endpoint, t.status),
+    index("deliveries_created").on(t.app, t.livemode, t.createdAt, t.id),
+    index("deliveries_endpoint").on(t.app, t.livemode, t.endpoint, t.createdAt, t.id),
+    // Those that did not arrive are looked for by status; most did, and need no row here.
+    index("deliveries_undelivered")
+      .on(t.app, t.livemode, t.status, t.createdAt, t.id)
+      .where(sql`${t.status} <> 'delivered'`),
+    index("deliveries_slow").on(t.slowEndpoint, t.leaseUntil).where(sql`${t.slowEndpoint} is not null`),
     index("deliveries_due").on(t.dueAt).where(sql`${t.dueAt} is not null`),
     // For the retention: those that did not arrive are kept and must not be walked over every time.
     index("deliveries_delivered").on(t.endedAt).where(sql`${t.status} = 'delivered'`),
@@ -92,13 +100,18 @@ export const deliveryAttempts = sqliteTable(
   ],
 );
 
-export const deadLetters = sqliteTable("dead_letters", {
-  id: text().primaryKey(),
-  app: text().notNull(),
-  livemode: integer({ mode: "boolean" }).notNull(),
-  queue: text().notNull(),
-  message: text().notNull(),
-  /** ms since the epoch. */
-  createdAt: integer("created_at").notNull(),
-  redrivenAt: integer("redriven_at"),
-});
+/** Messages that a queue gave up on. */
+export const deadLetters = sqliteTable(
+  "dead_letters",
+  {
+    id: text().primaryKey(),
+    app: text().notNull(),
+    livemode: integer({ mode: "boolean" }).notNull(),
+    queue: text().notNull(),
+    message: text().notNull(),
+    /** ms since the epoch. */
+    createdAt: integer("created_at").notNull(),
+    redrivenAt: integer("redriven_at"),
+  },
+  (t) => [index("dead_letters_created").on(t.app, t.livemode, t.createdAt, t.id)],
+);

@@ -1,18 +1,11 @@
 // Wake-up calls for deliveries. D1 holds the truth and the cron repairs, so a call that cannot be sent is let go:
 // nobody waits for a queue that hangs, and nobody fails because of it.
-import type { DeliveryMessage, Lane } from "./delivery.ts";
+import type { DeliveryMessage, Lane, Wakeable } from "./delivery.ts";
 
 /** The two lanes' queues, as the Worker and the ledgers are bound to them. */
 export interface DeliveryQueues {
   DELIVERIES: Queue<DeliveryMessage>;
   DELIVERIES_SLOW: Queue<DeliveryMessage>;
-}
-
-export interface Wakeable {
-  id: string;
-  app: string;
-  livemode: boolean;
-  lane: Lane;
 }
 
 /** What a queue takes in one call. */

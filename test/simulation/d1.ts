@@ -2,7 +2,7 @@
 // may fail before anything happened or after it was committed, may take long, or may never answer.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import type { Dice } from "../emulators/dice.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -20,10 +20,13 @@ const MIGRATIONS = join(import.meta.dirname, "../../migrations");
 
 export class SimulatedD1 {
   readonly #db = new DatabaseSync(":memory:");
+  readonly #prepared = new Map<string, StatementSync>();
   readonly #clock: VirtualClock;
   readonly #dice: Dice;
   faults: D1Faults = { down: false, failBefore: 0, failAfter: 0, hang: 0, delayMs: 0 };
   calls = 0;
+  /** Called right after every call that was carried out. */
+  afterCommit: () => void = () => {};
 
   constructor(clock: VirtualClock, dice: Dice) {
     this.#clock = clock;
@@ -37,10 +40,15 @@ export class SimulatedD1 {
 
   /** The binding, as far as it is built. */
   get binding(): D1Database {
+    return this.bindingOf((call) => call());
+  }
+
+  /** The binding of one machine, which every call has to go through. */
+  bindingOf(machine: Passage): D1Database {
     const binding = {
-      prepare: (query: string) => this.#prepare(query, []),
+      prepare: (query: string) => this.#prepare(query, [], machine),
       batch: (statements: Statement[]) =>
-        this.#call(() => {
+        this.#call(machine, () => {
           this.#db.exec("BEGIN");
           try {
             const results = statements.map((statement) => statement.execute());
@@ -57,53 +65,73 @@ export class SimulatedD1 {
 
   /** Looks at the rows past all faults. */
   rows(query: string, ...bindings: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#db.prepare(query).all(...bindings) as Record<string, unknown>[];
+    return this.#statement(query).all(...bindings) as Record<string, unknown>[];
   }
 
   exec(sql: string): void {
     this.#db.exec(sql);
   }
 
-  #prepare(query: string, bindings: SQLInputValue[]): Statement {
+  #statement(query: string): StatementSync {
+    let statement = this.#prepared.get(query);
+    if (statement === undefined) {
+      statement = this.#db.prepare(query);
+      this.#prepared.set(query, statement);
+    }
+    return statement;
+  }
+
+  #totalChanges(): number {
+    return Number(this.#statement("SELECT total_changes() AS n").get()?.n);
+  }
+
+  #prepare(query: string, bindings: SQLInputValue[], machine: Passage): Statement {
     const execute = (): Result => {
-      const statement = this.#db.prepare(query);
-      const before = Number(this.#db.prepare("SELECT total_changes() AS n").get()?.n);
-      const results = statement.all(...bindings) as Record<string, unknown>[];
-      const changes = Number(this.#db.prepare("SELECT total_changes() AS n").get()?.n) - before;
+      const before = this.#totalChanges();
+      const results = this.#statement(query).all(...bindings) as Record<string, unknown>[];
+      const changes = this.#totalChanges() - before;
       return { success: true, results, meta: { changes, duration: 0, rows_read: 0, rows_written: changes } };
     };
     return {
       execute,
-      bind: (...values) => this.#prepare(query, values.map(bindable)),
-      all: () => this.#call(execute),
-      run: () => this.#call(execute),
+      bind: (...values) => this.#prepare(query, values.map(bindable), machine),
+      all: () => this.#call(machine, execute),
+      run: () => this.#call(machine, execute),
       first: async (column) => {
-        const [row] = (await this.#call(execute)).results;
+        const [row] = (await this.#call(machine, execute)).results;
         if (row === undefined) return null;
         return column === undefined ? row : (row[column] ?? null);
       },
       raw: () =>
-        this.#call(() => {
-          const statement = this.#db.prepare(query);
+        this.#call(machine, () => {
+          const statement = this.#statement(query);
           statement.setReturnArrays(true);
-          return statement.all(...bindings) as unknown as unknown[][];
+          const rows = statement.all(...bindings) as unknown as unknown[][];
+          statement.setReturnArrays(false);
+          return rows;
         }),
     };
   }
 
-  async #call<T>(work: () => T): Promise<T> {
-    const { delayMs } = this.faults;
-    this.calls += 1;
-    await this.#clock.sleep(this.#dice.between(1, 1 + delayMs));
-    if (this.faults.down || this.#dice.chance(this.faults.failBefore))
-      throw new Error("D1_ERROR: unreachable");
-    const result = work();
-    await this.#clock.sleep(this.#dice.between(1, 1 + delayMs));
-    if (this.#dice.chance(this.faults.failAfter)) throw new Error("D1_ERROR: connection lost");
-    if (this.#dice.chance(this.faults.hang)) await new Promise(() => {});
-    return result;
+  #call<T>(machine: Passage, work: () => T): Promise<T> {
+    return machine(async () => {
+      const { delayMs } = this.faults;
+      this.calls += 1;
+      await this.#clock.sleep(this.#dice.between(1, 1 + delayMs));
+      if (this.faults.down || this.#dice.chance(this.faults.failBefore))
+        throw new Error("D1_ERROR: unreachable");
+      const result = work();
+      this.afterCommit();
+      await this.#clock.sleep(this.#dice.between(1, 1 + delayMs));
+      if (this.#dice.chance(this.faults.failAfter)) throw new Error("D1_ERROR: connection lost");
+      if (this.#dice.chance(this.faults.hang)) await new Promise(() => {});
+      return result;
+    });
   }
 }
+
+/** What stands between a caller and D1. */
+export type Passage = <T>(call: () => Promise<T>) => Promise<T>;
 
 interface Result {
   success: true;

@@ -48,6 +48,17 @@ export class VirtualClock {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
+  /** Runs it after `ms`, unless the function that this gives is called before. */
+  stopwatch(ms: number, run: () => void): () => void {
+    let stopped = false;
+    this.after(ms, () => {
+      if (!stopped) run();
+    });
+    return () => {
+      stopped = true;
+    };
+  }
+
   timeout(ms: number): AbortSignal {
     const controller = new AbortController();
     this.after(ms, () => controller.abort());

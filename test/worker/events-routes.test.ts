@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EventType } from "../../src/events/event.ts";
+import { DELIVERY_STATUSES, type DeliveryStatus } from "../../src/webhooks/delivery.ts";
 import { newClient, newDelivery, newEndpoint, newEvent, newTenant, SECONDS } from "./webhook-fixture.ts";
 
 interface Listed {
@@ -160,6 +161,7 @@ describe("the list of events", () => {
     ["limit=5.0", "limit"],
     ["limit=", "limit"],
     ["type=charge.succeeded", "type"],
+    ["delivery_status=lost", "delivery_status"],
     ["created[gt]=yesterday", "created[gt]"],
     ["created=1.5", "created"],
     ["starting_after=evt_000000000000000000000000", "starting_after"],
@@ -183,6 +185,95 @@ describe("the list of events", () => {
     const { json } = await call("GET", "/v1/events");
     const counts = json.data.map((event: { pending_webhooks: number }) => event.pending_webhooks);
     expect(counts).toEqual([0, 1]);
+  });
+});
+
+describe("the list of events by the state of their deliveries", () => {
+  /** A delivery in each of the states, each of an event of its own. */
+  async function deliveredShop(statuses: readonly DeliveryStatus[]) {
+    const tenant = await newTenant();
+    const endpoint = await newEndpoint(tenant);
+    const made: { id: string; status: DeliveryStatus }[] = [];
+    for (const status of statuses) {
+      // The newest delivery is not always the newest event's: one may have been sent again.
+      const { event } = await newDelivery(tenant, endpoint, { status, createdAt: 1000 - made.length });
+      made.unshift({ id: event.id, status });
+    }
+    const call = await newClient(tenant);
+    const list = async (query: string) => {
+      const { status, json } = await call("GET", `/v1/events${query}`);
+      expect(status).toBe(200);
+      return { ids: (json as Listed).data.map(({ id }) => id), hasMore: (json as Listed).has_more };
+    };
+    return { tenant, list, newestFirst: made };
+  }
+
+  test("has those with one delivery in that state, once each, and counts their pending webhooks", async () => {
+    const { tenant, list, newestFirst } = await deliveredShop(DELIVERY_STATUSES);
+    const other = await newEndpoint(tenant);
+    const quiet = await newEvent(tenant);
+    // The event whose delivery was skipped is pending elsewhere, and delivered to a third.
+    const [skipped, exhausted, arrived, pending] = newestFirst.map(({ id }) => id);
+    await newDelivery(tenant, other, { event: skipped });
+    await newDelivery(tenant, await newEndpoint(tenant), { event: skipped, status: "delivered" });
+    await newDelivery(tenant, other, { event: pending });
+    expect((await list("?delivery_status=skipped")).ids).toEqual([skipped]);
+    expect((await list("?delivery_status=exhausted")).ids).toEqual([exhausted]);
+    expect((await list("?delivery_status=delivered")).ids).toEqual([skipped, arrived]);
+    expect((await list("?delivery_status=pending")).ids).toEqual([skipped, pending]);
+    expect((await list("?delivery_status=pending&type=refund.failed")).ids).toEqual([]);
+    expect((await list("?delivery_status=pending&type=refund.succeeded")).ids).toEqual([skipped, pending]);
+    expect((await list(`?delivery_status=pending&created[gt]=${SECONDS}`)).ids).toEqual([]);
+    expect((await list(`?delivery_status=pending&starting_after=${quiet.id}`)).ids).toEqual([
+      skipped,
+      pending,
+    ]);
+    const call = await newClient(tenant);
+    const { json } = await call("GET", "/v1/events?delivery_status=pending");
+    expect(json.data.map((event: { pending_webhooks: number }) => event.pending_webhooks)).toEqual([1, 2]);
+  });
+
+  test("shows nothing of another app or mode", async () => {
+    const { tenant } = await deliveredShop(DELIVERY_STATUSES);
+    for (const stranger of [await newTenant(), { ...tenant, livemode: true }]) {
+      const call = await newClient(stranger);
+      for (const status of DELIVERY_STATUSES) {
+        expect((await call("GET", `/v1/events?delivery_status=${status}`)).json.data).toEqual([]);
+      }
+    }
+  });
+
+  test("is partitioned by its pages in both directions", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(...DELIVERY_STATUSES), { minLength: 1, maxLength: 12 }),
+        fc.constantFrom(...DELIVERY_STATUSES),
+        fc.integer({ min: 1, max: 4 }),
+        async (statuses, status, limit) => {
+          const { list, newestFirst } = await deliveredShop(statuses);
+          const wanted = newestFirst.filter((event) => event.status === status).map(({ id }) => id);
+          const filter = `limit=${limit}&delivery_status=${status}`;
+          const forward: string[] = [];
+          let page = await list(`?${filter}`);
+          forward.push(...page.ids);
+          while (page.hasMore) {
+            page = await list(`?${filter}&starting_after=${forward.at(-1)}`);
+            forward.push(...page.ids);
+          }
+          expect(forward).toEqual(wanted);
+
+          // A cursor need not be in that state itself.
+          const oldest = newestFirst.at(-1) as { id: string; status: DeliveryStatus };
+          const backward: string[] = oldest.status === status ? [oldest.id] : [];
+          do {
+            page = await list(`?${filter}&ending_before=${backward[0] ?? oldest.id}`);
+            backward.unshift(...page.ids);
+          } while (page.hasMore);
+          expect(backward).toEqual(wanted);
+        },
+      ),
+      { numRuns: 15 },
+    );
   });
 });
 

@@ -1,7 +1,7 @@
 // Tenants with endpoints and deliveries, written straight into D1, and a receiver that answers as a test tells it to.
-import { createMessageBatch } from "cloudflare:test";
+import { createExecutionContext, createMessageBatch, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { eq } from "drizzle-orm";
+import { and, asc, eq } from "drizzle-orm";
 import { vi } from "vitest";
 import { app as api } from "../../src/app.ts";
 import { apps } from "../../src/apps/table.ts";
@@ -13,13 +13,16 @@ import { type EventType, eventBody } from "../../src/events/event.ts";
 import { events } from "../../src/events/table.ts";
 import { mintId, randomToken } from "../../src/ids.ts";
 import { seal } from "../../src/sealing/sealing.ts";
-import type { DeliveryMessage, Lane } from "../../src/webhooks/delivery.ts";
+import type { DeliveryEnv, DeliveryPorts } from "../../src/webhooks/attempt-delivery.ts";
+import { type DeliveryMessage, deliveryIdOf, type Lane } from "../../src/webhooks/delivery.ts";
+import { insertDeliveries, insertEvent, toWake } from "../../src/webhooks/fan-out.ts";
 import { consumeDeliveries } from "../../src/webhooks/queue-consumer.ts";
 import { generateSigningKeyPair, newSecret } from "../../src/webhooks/signature.ts";
 import { deliveries, deliveryAttempts, webhookEndpoints } from "../../src/webhooks/table.ts";
 
 export const NOW = Date.parse("2026-11-05T08:00:00Z");
 export const SECONDS = NOW / 1000;
+export const HOOKS = "https://shop.example.com/hooks";
 
 const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
 
@@ -60,7 +63,7 @@ export async function newEndpoint(tenant: Tenant, change: EndpointChange = {}) {
       id,
       app,
       livemode,
-      url: "https://shop.example.com/hooks",
+      url: HOOKS,
       enabledEvents: ["refund.succeeded"],
       status: "enabled",
       schedule: "standard",
@@ -77,19 +80,39 @@ export async function newEndpoint(tenant: Tenant, change: EndpointChange = {}) {
   return { id, secrets };
 }
 
-/** An event as a ledger's flush leaves it, with a body that has more than ASCII in it. */
-export async function newEvent(
-  tenant: Tenant,
-  { type = "refund.succeeded", created = SECONDS }: { type?: EventType; created?: number } = {},
-) {
-  const { app, livemode } = tenant;
+interface EventChange {
+  type?: EventType;
+  created?: number;
+}
+
+/** An event with a body that has more than ASCII in it. */
+function anEvent({ livemode }: Tenant, { type = "refund.succeeded", created = SECONDS }: EventChange = {}) {
   const id = mintId("event", random);
-  const object = { id: mintId("refund", random), description: "退款 ✓", metadata: { b: "1", 9: "2" } };
+  const refund = mintId("refund", random);
+  const object = { id: refund, description: "退款 ✓", metadata: { b: "1", 9: "2" } };
   const body = eventBody({ id, created, livemode, type, object, request: null });
+  return { id, type, created, charge: mintId("charge", random), refund, body };
+}
+
+/** An event that nobody asked for. */
+export async function newEvent(tenant: Tenant, change: EventChange = {}) {
+  const { app, livemode } = tenant;
+  const event = anEvent(tenant, change);
   await database(env, app, livemode)
     .insert(events)
-    .values({ app, livemode, id, type, charge: mintId("charge", random), refund: object.id, created, body });
-  return { id, body };
+    .values({ app, livemode, ...event });
+  return event;
+}
+
+/** An event as a ledger's flush writes it: together with a delivery to every endpoint that asked for its type. */
+export async function happens(tenant: Tenant, now: number, change: EventChange = {}) {
+  const db = database(env, tenant.app, tenant.livemode);
+  const event = anEvent(tenant, { created: Math.floor(now / 1000), ...change });
+  const [, written] = await db.batch([
+    insertEvent(db, tenant, event),
+    insertDeliveries(db, tenant, event, now),
+  ]);
+  return { ...event, woken: toWake(tenant, written).map(({ id }) => id) };
 }
 
 /** An event and its delivery to one endpoint, due now. */
@@ -100,7 +123,7 @@ export async function newDelivery(
 ) {
   const { app, livemode } = tenant;
   const event = await newEvent(tenant);
-  const id = `dlv_${randomToken(random)}`;
+  const id = deliveryIdOf(event.id, endpoint.id);
   await database(env, app, livemode)
     .insert(deliveries)
     .values({
@@ -129,6 +152,31 @@ export async function readDelivery(id: string) {
   return row;
 }
 
+/** The deliveries to an endpoint with their events, oldest first. */
+export async function deliveriesTo(endpoint: string, type?: EventType) {
+  const rows = await database(env, "", false)
+    .select({ delivery: deliveries, event: events })
+    .from(deliveries)
+    .innerJoin(events, eq(events.id, deliveries.event))
+    .where(and(eq(deliveries.endpoint, endpoint), type === undefined ? undefined : eq(events.type, type)))
+    .orderBy(asc(events.seq));
+  return rows.map(({ delivery, event }) => ({
+    ...delivery,
+    type: event.type,
+    body: event.body,
+    message: { delivery: delivery.id, app: delivery.app, livemode: delivery.livemode },
+  }));
+}
+
+/** The events of a tenant that are of a type, oldest first. */
+export async function eventsOf({ app, livemode }: Tenant, type: EventType) {
+  return await database(env, app, livemode)
+    .select()
+    .from(events)
+    .where(and(eq(events.app, app), eq(events.livemode, livemode), eq(events.type, type)))
+    .orderBy(asc(events.seq));
+}
+
 export async function readEndpoint(id: string) {
   const db = database(env, "", false);
   const [row] = await db.select().from(webhookEndpoints).where(eq(webhookEndpoints.id, id));
@@ -144,13 +192,14 @@ export async function readAttempts(delivery: string) {
     .orderBy(deliveryAttempts.number);
 }
 
-type Answer = Response | Error | (() => Response | Promise<Response>);
+type Answer = Response | Error | ((url: string) => Response | Promise<Response>);
 
 /** The world around the consumer: a clock that a test moves, even dice, a receiver and two queues that only listen. */
 export class World {
-  now = NOW;
-  readonly requests: { url: string; init: RequestInit; headers: Record<string, string> }[] = [];
+  now: number = NOW;
+  readonly requests: { url: string; init: RequestInit; headers: Record<string, string>; at: number }[] = [];
   readonly sent: { lane: Lane; body: DeliveryMessage; delaySeconds: number }[] = [];
+  readonly #waiting: { lane: Lane; body: DeliveryMessage; at: number }[] = [];
   readonly #answers: Answer[];
 
   /** Answers in order; the last one repeats. */
@@ -158,15 +207,15 @@ export class World {
     this.#answers = answers;
   }
 
-  readonly ports = {
+  readonly ports: DeliveryPorts = {
     now: () => this.now,
-    random: (count: number) => new Uint8Array(count).fill(128, 0, 1),
-    fetch: async (url: string, init: RequestInit) => {
-      this.requests.push({ url, init, headers: Object.fromEntries(new Headers(init.headers)) });
+    random: (count) => new Uint8Array(count).fill(128, 0, 1),
+    fetch: async (url, init) => {
+      this.requests.push({ url, init, headers: Object.fromEntries(new Headers(init.headers)), at: this.now });
       const answer = this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0];
       if (answer instanceof Error) throw answer;
       if (answer === undefined) throw new Error("the receiver expects no request");
-      return typeof answer === "function" ? await answer() : answer.clone();
+      return typeof answer === "function" ? await answer(url) : answer.clone();
     },
   };
 
@@ -179,23 +228,65 @@ export class World {
 
   #queue(lane: Lane): Queue<DeliveryMessage> {
     const sendBatch: Queue<DeliveryMessage>["sendBatch"] = async (messages, options) => {
+      const delaySeconds = options?.delaySeconds ?? 0;
       for (const { body } of messages) {
-        this.sent.push({ lane, body, delaySeconds: options?.delaySeconds ?? 0 });
+        this.sent.push({ lane, body, delaySeconds });
+        this.#waiting.push({ lane, body, at: this.now + delaySeconds * 1000 });
       }
       return { metadata: { metrics: { backlogCount: 0, backlogBytes: 0 } } };
     };
     return { sendBatch } as Queue<DeliveryMessage>;
   }
 
+  /** Whoever answers from now on. */
+  answers(...answers: Answer[]): void {
+    this.#answers.splice(0, this.#answers.length, ...answers);
+  }
+
+  /** Moves this clock and, where a test has stopped it, the API's. */
+  at(now: number): void {
+    this.now = now;
+    if (vi.isFakeTimers()) vi.setSystemTime(now);
+  }
+
+  /** Calls the API as a tenant. */
+  client(tenant: Tenant) {
+    return newClient(tenant, DEFAULT_SCOPES, this);
+  }
+
   /** Consumes messages in one batch; what became of each, in order. */
   async consume(
     messages: unknown[],
-    change: Partial<World["env"]> = {},
+    { via = "fast", bindings = {} }: { via?: Lane; bindings?: Partial<DeliveryEnv> } = {},
   ): Promise<("ack" | "retry" | "none")[]> {
-    const batch = messageBatch("webhook-deliveries", messages);
+    const batch = messageBatch(via === "fast" ? "webhook-deliveries" : "webhook-deliveries-slow", messages);
     const fates = watchFates(batch);
-    await consumeDeliveries(batch, { ...this.env, ...change }, this.ports);
+    await consumeDeliveries(batch, { ...this.env, ...bindings }, this.ports);
     return fates;
+  }
+
+  /** Lets the queues bring what was sent, each message in its time and through its lane, up to `until`. */
+  async run(until = this.now): Promise<void> {
+    for (;;) {
+      this.#waiting.sort((a, b) => a.at - b.at);
+      const next = this.#waiting[0];
+      if (next === undefined || next.at > until) break;
+      this.#waiting.shift();
+      this.at(Math.max(this.now, next.at));
+      await this.consume([next.body], { via: next.lane });
+    }
+    this.at(until);
+  }
+
+  /** Makes the attempts of a delivery, each when it is due, until it has ended or its `times` are over. */
+  async pursue(delivery: string, times = 100): Promise<void> {
+    for (let i = 0; i < times; i++) {
+      const row = await readDelivery(delivery);
+      if (row?.status !== "pending" || row.dueAt === null) return;
+      this.at(Math.max(this.now, row.dueAt));
+      const { app, livemode, endpoint } = row;
+      await this.consume([{ delivery, app, livemode }], { via: (await readEndpoint(endpoint)).lane });
+    }
   }
 }
 
@@ -238,8 +329,8 @@ export function downDatabase(): D1Database {
   } as unknown as D1Database;
 }
 
-/** A key of the tenant's, and how it calls the API. */
-export async function newClient(tenant: Tenant, scopes: readonly Scope[] = DEFAULT_SCOPES) {
+/** A key of the tenant's, and how it calls the API; what the API sends goes to the queues of `world`, if there is one. */
+export async function newClient(tenant: Tenant, scopes: readonly Scope[] = DEFAULT_SCOPES, world?: World) {
   const { app, livemode } = tenant;
   const key = `sk_${livemode ? "live" : "test"}_${randomToken(random)}`;
   const db = database(env, app, livemode);
@@ -257,6 +348,7 @@ export async function newClient(tenant: Tenant, scopes: readonly Scope[] = DEFAU
     created: SECONDS,
   });
   return async (method: string, path: string, body?: unknown) => {
+    const context = createExecutionContext();
     const response = await api.request(
       `https://refunds.example.com${path}`,
       {
@@ -268,9 +360,27 @@ export async function newClient(tenant: Tenant, scopes: readonly Scope[] = DEFAU
         },
         body: body === undefined ? undefined : JSON.stringify(body),
       },
-      env,
+      world?.env ?? env,
+      context,
     );
     const text = await response.text();
+    await waitOnExecutionContext(context);
     return { status: response.status, text, json: JSON.parse(text) };
   };
+}
+
+/** A tenant that has just created an endpoint by the API; the first ping waits in the queue of `world`. */
+export async function newShop(
+  world: World,
+  change: Record<string, unknown> = {},
+  { tenant }: { tenant?: Tenant } = {},
+) {
+  const owner = tenant ?? (await newTenant());
+  const api = await world.client(owner);
+  const created = (await api("POST", "/v1/webhook_endpoints", { url: HOOKS, ...change })).json;
+  const id: string = created.id;
+  const path = `/v1/webhook_endpoints/${id}`;
+  const show = async () => (await api("GET", path)).json;
+  const pings = async () => await deliveriesTo(id, "webhook_endpoint.ping");
+  return { tenant: owner, api, id, path, created, show, pings };
 }

@@ -132,12 +132,12 @@ describe("an endpoint that is down", () => {
     expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "slow", firstFailureAt: SECONDS });
 
     world.now = NOW + 5000;
-    await world.consume([delivery.message]);
+    await world.consume([delivery.message], { via: "slow" });
     expect(await readDelivery(delivery.id)).toMatchObject({ attempts: 2, dueAt: NOW + 305_000 });
     expect(world.sent[1]).toMatchObject({ lane: "slow", delaySeconds: 300 });
 
     world.now = NOW + 305_000;
-    await world.consume([delivery.message]);
+    await world.consume([delivery.message], { via: "slow" });
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered", attempts: 3 });
     expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "fast", firstFailureAt: null });
     expect(await readAttempts(delivery.id)).toMatchObject([
@@ -159,11 +159,11 @@ describe("an endpoint that is down", () => {
     const world = new World(DOWN);
     await world.consume([delivery.message]);
     world.now = NOW + 3999;
-    expect(await world.consume([delivery.message])).toEqual(["ack"]);
+    expect(await world.consume([delivery.message], { via: "slow" })).toEqual(["ack"]);
     expect(world.requests).toHaveLength(1);
     // A queue delays by whole seconds, so a message may come up to a second early.
     world.now = NOW + 4000;
-    await world.consume([delivery.message]);
+    await world.consume([delivery.message], { via: "slow" });
     expect(world.requests).toHaveLength(2);
   });
 
@@ -227,7 +227,7 @@ describe("an endpoint that is down", () => {
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered" });
     expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "slow", firstFailureAt: null });
     const next = await newDelivery(tenant, receiver);
-    await slow.consume([next.message]);
+    await slow.consume([next.message], { via: "slow" });
     expect(await readEndpoint(receiver.id)).toMatchObject({ lane: "fast" });
   });
 
@@ -297,7 +297,7 @@ describe("an endpoint that is no more", () => {
     const world = new World(OK);
     await world.consume([live.delivery.message]);
     expect(world.requests).toEqual([]);
-    await world.consume([local.delivery.message], { LOCAL_DEV: undefined });
+    await world.consume([local.delivery.message], { bindings: { LOCAL_DEV: undefined } });
     expect(world.requests).toEqual([]);
     world.now += MINUTE;
     await world.consume([local.delivery.message]);
@@ -307,8 +307,8 @@ describe("an endpoint that is no more", () => {
   test("our own hosts are not called", async () => {
     const { delivery } = await newDue();
     const world = new World(OK);
-    const ownHosts = { OWN_HOSTS: "refunds.example.com, shop.example.com" } as Partial<typeof world.env>;
-    await world.consume([delivery.message], ownHosts);
+    const bindings = { OWN_HOSTS: "refunds.example.com, shop.example.com" };
+    await world.consume([delivery.message], { bindings });
     expect(world.requests).toEqual([]);
   });
 });

@@ -25,7 +25,7 @@ describe("when our own side fails", () => {
     const { delivery } = await newDue();
     const world = new World(OK);
     const log = vi.spyOn(console, "error").mockImplementation(() => {});
-    expect(await world.consume([delivery.message], { DB: downDatabase() })).toEqual(["retry"]);
+    expect(await world.consume([delivery.message], { bindings: { DB: downDatabase() } })).toEqual(["retry"]);
     expect(world.requests).toEqual([]);
     expect(JSON.stringify(log.mock.calls)).not.toContain("storage is down");
     expect(await world.consume([delivery.message])).toEqual(["ack"]);
@@ -36,7 +36,9 @@ describe("when our own side fails", () => {
     const { delivery } = await newDue();
     const world = new World(OK);
     vi.spyOn(console, "error").mockImplementation(() => {});
-    expect(await world.consume([delivery.message], { DB: withoutBatches(env.DB) })).toEqual(["retry"]);
+    expect(await world.consume([delivery.message], { bindings: { DB: withoutBatches(env.DB) } })).toEqual([
+      "retry",
+    ]);
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", attempts: 1, dueAt: NOW });
 
     world.now = NOW + 59_999;
@@ -55,7 +57,7 @@ describe("when our own side fails", () => {
     const world = new World(OK);
     vi.spyOn(console, "error").mockImplementation(() => {});
     for (let i = 0; i < 15; i++) {
-      await world.consume([delivery.message], { DB: withoutBatches(env.DB) });
+      await world.consume([delivery.message], { bindings: { DB: withoutBatches(env.DB) } });
       world.now += 60_000;
     }
     expect(world.requests).toHaveLength(10);
@@ -87,7 +89,7 @@ describe("when our own side fails", () => {
     const world = new World(DOWN);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const hanging = { sendBatch: () => new Promise(() => {}) } as unknown as Queue;
-    const consumed = world.consume([delivery.message], { DELIVERIES_SLOW: hanging });
+    const consumed = world.consume([delivery.message], { bindings: { DELIVERIES_SLOW: hanging } });
     let fates: string[] = [];
     consumed.then((result) => {
       fates = result;
@@ -103,7 +105,9 @@ describe("when our own side fails", () => {
       sendBatch: () => Promise.reject(new Error("Queue is overloaded")),
     } as unknown as Queue;
     vi.spyOn(console, "warn").mockImplementation(() => {});
-    expect(await new World(DOWN).consume([delivery.message], { DELIVERIES_SLOW: refusing })).toEqual(["ack"]);
+    expect(
+      await new World(DOWN).consume([delivery.message], { bindings: { DELIVERIES_SLOW: refusing } }),
+    ).toEqual(["ack"]);
     expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", dueAt: NOW + 5000 });
   });
 
