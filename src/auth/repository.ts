@@ -62,15 +62,18 @@ export async function forgetUsedSignatures(db: Database, now: number): Promise<v
 }
 
 function toPrincipal(row: KeyRow): Principal {
-  const accounts: (ChannelAccount & { channel: string })[] = JSON.parse(row.accounts);
+  const accounts: Omit<ChannelAccount, "app" | "livemode">[] = JSON.parse(row.accounts);
+  const livemode = row.livemode === 1;
   const scopes: string[] = JSON.parse(row.scopes);
   return {
     apiKey: row.id,
     app: row.app,
-    livemode: row.livemode === 1,
+    livemode,
     scopes: SCOPES.filter((scope) => scopes.includes(scope)),
     settings: storedSettings(JSON.parse(row.settings)),
-    accounts: Object.fromEntries(accounts.map(({ channel, ...account }) => [channel, account])),
+    accounts: Object.fromEntries(
+      accounts.map((account) => [account.channel, { ...account, app: row.app, livemode }]),
+    ),
     signingKey: row.signing_key === null ? null : JSON.parse(row.signing_key),
     ledgerNamespace: row.ledger_namespace,
   };

@@ -1,6 +1,7 @@
 // The port every payment channel implements. A channel decides whether money moved; this service only asks.
 // A connector never throws for what the channel said: it translates every answer into a verdict, and what it
 // cannot place is `unknown`. It keeps no state of its own: `memory` travels with the refund instead.
+import type { Random } from "../ids.ts";
 import type { Attention, FailureCode } from "../refunds/refund.ts";
 
 /** What the channel is asked to do. The number never changes for a refund: it is the only fence against paying twice. */
@@ -32,6 +33,9 @@ export interface RefundOrder {
 
 /** An account at a channel, pinned on the refund at its first send. `credentials` stay sealed until a connector opens them. */
 export interface ChannelAccount {
+  app: string;
+  livemode: boolean;
+  channel: string;
   id: string;
   revision: number;
   credentials: string;
@@ -106,12 +110,88 @@ export interface Channel {
   ): Promise<Verdict>;
   /** Confirms a payment before its first live refund, where the channel can be asked. */
   verifyPayment?(
-    payment: { transactionNo: string | null; orderNo: string; amount: number; currency: string },
+    payment: Payment,
     account: ChannelAccount,
+    now: number,
     signal: AbortSignal,
-  ): Promise<"paid" | "mismatch" | "unknown">;
-  /** Reads a notice from the channel; null when its signature does not hold. */
-  readNotice?(request: Request, account: ChannelAccount): Promise<Verdict[] | null>;
+  ): Promise<PaymentCheck>;
+  /** Proves the credentials without moving money, where the channel allows it. */
+  check?(account: ChannelAccount, now: number, signal: AbortSignal): Promise<AccountCheck>;
+  /** Reads what the channel sent by itself. `now` in ms. */
+  readNotice?(notice: Notice, account: ChannelAccount, now: number): Promise<NoticeReading>;
+  /** What the channel wants to hear about a notice. */
+  noticeAnswer?(outcome: "kept" | "refused" | "failed"): NoticeAnswer;
+  /** What the credentials of an account must look like. Throws a `CredentialsError` that names the field and why. */
+  readCredentials?(credentials: unknown): Promise<AccountFacts>;
+}
+
+/** A payment as it was recorded. */
+export interface Payment {
+  transactionNo: string | null;
+  orderNo: string;
+  amount: number;
+  currency: string;
+}
+
+/** `mismatch` says in which fact the channel's books differ. */
+export type PaymentCheck =
+  | { kind: "paid"; transactionNo: string | null }
+  | { kind: "mismatch"; fact: "amount" | "currency" | "number" | "unpaid" | "not_found" }
+  | { kind: "unknown" };
+
+export type AccountCheck =
+  | { kind: "ok" }
+  | { kind: "refused"; code: string; words: string }
+  | { kind: "unknown"; words: string };
+
+/** What is public about an account: who the merchant is at the channel, and short names of its keys. */
+export interface AccountFacts {
+  /** The merchant's id at the channel; never changes for an account. */
+  merchant: string;
+  /** Names of what verifies notices and answers, never the keys themselves; two can be live at once. */
+  noticeKeys: string[];
+}
+
+/** Credentials that cannot be used; names the field, never its value. */
+export class CredentialsError extends Error {
+  readonly field: string;
+  readonly reason: readonly [zh: string, en: string];
+
+  constructor(field: string, zh: string, en: string) {
+    super(`${field}: ${en}`);
+    this.field = field;
+    this.reason = [zh, en];
+  }
+}
+
+/** A request of the channel's, exactly as it came. */
+export interface Notice {
+  headers: Headers;
+  body: Uint8Array<ArrayBuffer>;
+}
+
+export type NoticeReading =
+  | { kind: "verdict"; verdict: Verdict }
+  /** Signed, and about something that is no refund of ours to book. */
+  | { kind: "ignored"; about: string }
+  | { kind: "refused"; reason: "malformed" | "stale" | "serial" | "signature" };
+
+export interface NoticeAnswer {
+  status: number;
+  body: string | null;
+  contentType?: string;
+}
+
+/** What a live connector stands on. */
+export interface ConnectorPorts {
+  /** The channel's address, without a trailing slash. */
+  baseUrl: string;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  random: Random;
+  /** Opens an account's sealed credentials; throws when they cannot be opened. */
+  credentials(account: ChannelAccount): Promise<unknown>;
+  /** Where the channel is to send notices about refunds of a charge; null while the service has no public address. */
+  notifyUrl(account: ChannelAccount, charge: string): Promise<string | null>;
 }
 
 const DAY = 86_400;

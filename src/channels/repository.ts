@@ -16,6 +16,9 @@ export async function findAccount(
       : and(eq(channelAccounts.id, pinned.id), eq(channelAccounts.revision, pinned.revision));
   const rows = await db
     .select({
+      app: channelAccounts.app,
+      livemode: channelAccounts.livemode,
+      channel: channelAccounts.channel,
       id: channelAccounts.id,
       revision: channelAccounts.revision,
       credentials: channelAccounts.credentials,

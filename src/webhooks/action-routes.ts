@@ -13,9 +13,8 @@ import { deliveryRepository } from "./delivery-repository.ts";
 import { deliveryObject, deliverySchema } from "./delivery-schema.ts";
 import { RECOVERY_MS } from "./endpoint.ts";
 import { pingEvent } from "./endpoint-event.ts";
-import { addPing } from "./repository.ts";
 import { rollSecret } from "./roll-secret.ts";
-import { change, ENDPOINTS_PATH, endpointParams, getEndpoint, random } from "./routes.ts";
+import { change, ENDPOINTS_PATH, endpointNotFound, endpointParams, getEndpoint, random } from "./routes.ts";
 import {
   type EndpointRow,
   endpointObject,
@@ -25,7 +24,7 @@ import {
   resendSchema,
   rollSecretSchema,
 } from "./schema.ts";
-import { findOpenPing, findSubject, recoverDeliveries, resendEvent } from "./send-again.ts";
+import { addPing, findOpenPing, findSubject, recoverDeliveries, resendEvent } from "./send-again.ts";
 import { wakeDeliveries } from "./wake.ts";
 
 type Context = RouteContext<unknown, unknown, unknown>["c"];
@@ -90,9 +89,8 @@ export const webhookActionRoutes: Route[] = [
       let event = await findOpenPing(db, endpoint);
       if (event !== null) await resendEvent(db, endpoint, event, true, now);
       else {
-        const ping = pingEvent(endpoint, now, random);
-        await addPing(db, endpoint, ping, now);
-        event = ping.id;
+        event = await addPing(db, endpoint, pingEvent(endpoint, now, random), now);
+        if (event === null) throw endpointNotFound(endpoint.id);
       }
       const delivery = deliveryIdOf(event, endpoint.id);
       await attemptDelivery({ delivery, app, livemode }, null, c.env);

@@ -71,7 +71,9 @@ export async function deliverEvent(
   }
   // Attempts whose outcome was never written down count too.
   if (attemptsInRun(delivery) >= attemptsMax(endpoint.schedule)) {
-    await deliveries.end(delivery, "exhausted", startedAt);
+    const unanswered =
+      endpoint.status === "pending" ? disabledEvent(endpoint, "unanswered", startedAt, tools.random) : null;
+    await deliveries.end(delivery, "exhausted", startedAt, unanswered);
     return null;
   }
   // Woken before its endpoint became slow: the messages beside it must not wait for that.

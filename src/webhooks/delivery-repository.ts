@@ -160,12 +160,27 @@ export function deliveryRepository(db: Database) {
         );
     },
 
-    /** Ends a delivery without an attempt, unless one is under way. */
-    async end(delivery: DueDelivery, status: "skipped" | "exhausted", now: number): Promise<void> {
-      await db
+    /** Ends a delivery without an attempt, unless one is under way; with `unanswered`, its endpoint is disabled too. */
+    async end(
+      delivery: DueDelivery,
+      status: "skipped" | "exhausted",
+      now: number,
+      unanswered: EndpointEvent | null = null,
+    ): Promise<void> {
+      const is = unclaimed(delivery, now);
+      const end = db
         .update(deliveries)
         .set({ status, dueAt: null, slotAt: null, leaseUntil: null, endedAt: now })
-        .where(unclaimed(delivery, now));
+        .where(is);
+      const { id, url } = delivery.endpoint;
+      const key = { id, app: delivery.app, livemode: delivery.livemode };
+      const still = sql`${eq(webhookEndpoints.url, url)} and exists (select 1 from ${deliveries} where ${is})`;
+      const disabling = unanswered === null ? [] : disable(db, key, "unanswered", unanswered, now, still);
+      await db.batch([
+        ...disabling,
+        end,
+        ...(unanswered === null ? [] : [skipPending(db, key, now)]),
+      ] as never);
     },
 
     /** Writes an attempt, what it did to the delivery and to its endpoint: all of it, if the lease still holds. */

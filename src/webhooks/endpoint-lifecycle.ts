@@ -57,20 +57,21 @@ export function skipPending(db: Database, endpoint: EndpointKey, now: number) {
     );
 }
 
-/** A ping and its delivery. */
+/** A ping and its delivery, if `when` holds. */
 export function ping(
   db: Database,
   endpoint: EndpointKey,
   event: EndpointEvent,
   now: number,
   trigger: Trigger = "auto",
+  when: SQL = sql`true`,
 ) {
   return [
     insertEvent(
       db,
       endpoint,
       event,
-      sql`exists (select 1 from ${webhookEndpoints} where ${isEndpoint(endpoint)})`,
+      sql`exists (select 1 from ${webhookEndpoints} where ${isEndpoint(endpoint)}) and ${when}`,
     ),
     insertDelivery(db, endpoint, event, endpoint.id, trigger, now),
   ] as const;

@@ -66,16 +66,6 @@ export async function findEndpoint(
   return found ?? null;
 }
 
-/** A ping that a person asked for. `now` in ms. */
-export async function addPing(
-  db: Database,
-  key: EndpointKey,
-  event: EndpointEvent,
-  now: number,
-): Promise<void> {
-  await db.batch(ping(db, key, event, now, "manual"));
-}
-
 export type EndpointEdit = Partial<
   Pick<EndpointRow, "url" | "enabledEvents" | "description" | "metadata" | "schedule" | "rateLimit">
 >;

@@ -1,12 +1,12 @@
 // Deliveries that did not arrive begin a new run of their schedule: all of an endpoint from a period, or one. To an
 // endpoint that has yet to answer its ping they wait for that. Times in ms.
-import { and, desc, eq, gte, lte, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gte, lte, notExists, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import type { EventType } from "../events/event.ts";
+import type { EndpointEvent, EventType } from "../events/event.ts";
 import { events } from "../events/table.ts";
 import type { DeliveryStatus } from "./delivery.ts";
 import { deliveryIdOf } from "./delivery.ts";
-import { type EndpointKey, isEndpoint, isOpen } from "./endpoint-lifecycle.ts";
+import { type EndpointKey, isEndpoint, isOpen, ping } from "./endpoint-lifecycle.ts";
 import { insertDelivery } from "./fan-out.ts";
 import { deliveries, webhookEndpoints } from "./table.ts";
 
@@ -103,12 +103,30 @@ export async function findSubject(
 
 /** The ping of an endpoint that has not ended yet: its event, the newest if there are several. */
 export async function findOpenPing(db: Database, endpoint: EndpointKey): Promise<string | null> {
-  const [found] = await db
+  const [found] = await openPing(db, endpoint);
+  return found?.event ?? null;
+}
+
+/** A ping that a person asked for: its event, or that of one which is open already; null when the endpoint was deleted. */
+export async function addPing(
+  db: Database,
+  endpoint: EndpointKey,
+  event: EndpointEvent,
+  now: number,
+): Promise<string | null> {
+  const [, , [found]] = await db.batch([
+    ...ping(db, endpoint, event, now, "manual", notExists(openPing(db, endpoint))),
+    openPing(db, endpoint),
+  ]);
+  return found?.event ?? null;
+}
+
+function openPing(db: Database, endpoint: EndpointKey) {
+  return db
     .select({ event: deliveries.event })
     .from(deliveries)
     .innerJoin(events, and(eq(events.id, deliveries.event), eq(events.type, "webhook_endpoint.ping")))
     .where(isOpen(endpoint))
     .orderBy(desc(deliveries.createdAt))
     .limit(1);
-  return found?.event ?? null;
 }

@@ -1,5 +1,5 @@
 // A charge of 10000 and a refund of 4000 in each of its states, all valid; a test changes the one thing it is about.
-import type { Verdict } from "../../src/channels/channel.ts";
+import type { ChannelAccount, Verdict } from "../../src/channels/channel.ts";
 import type { Charge } from "../../src/charges/charge.ts";
 import type { CreateCommand } from "../../src/charges/ledger-calls.ts";
 import { type Refund, refundOrderNo, type State } from "../../src/refunds/refund.ts";
@@ -40,6 +40,18 @@ export function aCharge(changes: Partial<Charge> = {}): Charge {
 }
 
 /** A command without any key: whoever repeats it makes a second refund. */
+export function anAccount(changes: Partial<ChannelAccount> = {}): ChannelAccount {
+  return {
+    app: "app_1",
+    livemode: true,
+    channel: "alipay",
+    id: "ca_1",
+    revision: 1,
+    credentials: "sealed",
+    ...changes,
+  };
+}
+
 export function aCommand(changes: Partial<CreateCommand> = {}): CreateCommand {
   const charge = aCharge();
   return {

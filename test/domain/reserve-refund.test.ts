@@ -14,7 +14,7 @@ import {
   reserveRefund,
   type Situation,
 } from "../../src/refunds/reserve-refund.ts";
-import { aCharge, aCommand, aRefund, NOW } from "./refund-fixture.ts";
+import { aCharge, aCommand, anAccount, aRefund, NOW } from "./refund-fixture.ts";
 
 const facts: ChannelFacts = {
   fullRefundOnly: false,
@@ -103,7 +103,7 @@ describe("a reservation", () => {
   });
 
   it("pins the account that the command brings for the charge's channel", () => {
-    const account = { id: "ca_1", revision: 4, credentials: "sealed" };
+    const account = anAccount({ revision: 4 });
     const command = aCommand({ accounts: { alipay: account, wx: { ...account, id: "ca_2" } } });
     expect(reserved(command, aSituation()).account).toEqual({ id: "ca_1", revision: 4 });
   });
@@ -351,7 +351,7 @@ describe("refusals", () => {
 
   it("a live charge needs an account for its channel, a test charge none", () => {
     const live = aSituation({ charge: aCharge({ livemode: true }) });
-    const account = { id: "ca_1", revision: 1, credentials: "sealed" };
+    const account = anAccount();
     expect(reserve(aCommand(), live)).toBe("channel_not_configured");
     expect(reserve(aCommand({ accounts: { wx: account } }), live)).toBe("channel_not_configured");
     expect(reserve(aCommand({ accounts: { alipay: account } }), live)).toBe("reserved");

@@ -201,9 +201,11 @@ export class Clients {
       repeats.body = identity.word;
       repeats.signature = identity.word;
     }
+    const { app, livemode, channel } = charge;
+    const account = { app, livemode, channel, id: "ca_1", revision: 1, credentials: "sealed" };
     return {
-      app: charge.app,
-      livemode: charge.livemode,
+      app,
+      livemode,
       charge: charge.id,
       // As in the Worker: the id of a refund that has a key of its own follows from the key.
       refund: keyed
@@ -226,7 +228,7 @@ export class Clients {
       apiKey: "key_1",
       request: mintId("request", random),
       requestedAt: clock.now(),
-      accounts: { simulated: { id: "ca_1", revision: 1, credentials: "sealed" } },
+      accounts: { simulated: account },
       rules: {
         windows: {},
         refundsMax: 50,

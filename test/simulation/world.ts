@@ -213,10 +213,10 @@ export class World {
       random: (count) => this.dice.bytes(count),
       sleep: (ms) => alive(() => clock.sleep(ms)),
       channel: () => channel,
-      account: async (_charge, pinned) => {
+      account: async ({ app, livemode, channel }, pinned) => {
         await alive(() => clock.sleep(this.dice.between(1, 20)));
         if (this.d1.faults.down) throw new Error("D1_ERROR: unreachable");
-        return { id: "ca_1", revision: 1, credentials: "sealed", ...pinned };
+        return { app, livemode, channel, id: "ca_1", revision: 1, credentials: "sealed", ...pinned };
       },
       flush: (batch) =>
         alive(async () => {

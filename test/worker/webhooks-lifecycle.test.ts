@@ -259,7 +259,6 @@ describe("a person's ping", () => {
     expect((await api("POST", `${path}/ping`)).json).toMatchObject({
       status: "pending",
       attempts: 10,
-      next_attempt_at: Math.floor(world.now / 1000) + 5,
       last_attempt: { trigger: "manual", http_status: 500, answer: null },
     });
     await world.pursue(ping?.id ?? "");

@@ -107,12 +107,14 @@ export class SimulatedQueue<Body> {
     });
   }
 
+  resume(): void {
+    this.faults = { ...this.faults, stalled: false };
+    this.#handOut();
+  }
+
   /** Hands out what waits, as far as consumers are free: a full batch, or whatever has waited long enough. */
   #handOut(): void {
-    if (this.faults.stalled) {
-      if (this.#ready.length > 0) this.#clock.after(10_000, () => this.#handOut());
-      return;
-    }
+    if (this.faults.stalled) return;
     const { batchSize, batchWaitMs, concurrency } = this.#settings;
     while (this.#running < concurrency) {
       const [oldest] = this.#ready;
