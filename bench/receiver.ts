@@ -98,6 +98,8 @@ function run(habit: Habit): void {
   // A connection that waits for the next event is not closed on the sender.
   server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1", () => process.send?.((server.address() as AddressInfo).port));
+  // The benchmark may be interrupted.
+  process.once("disconnect", () => process.exit());
   process.on("message", (question: Question) => {
     process.send?.(question === "count" ? arrivals.length : arrivals);
     if (question === "take") arrivals = [];

@@ -32,8 +32,8 @@ export async function findKey(db: Database, hash: string, now: number): Promise<
   const [row] = await db.all<KeyRow>(sql`
     select k.hash, k.id, k.app, k.livemode, k.scopes, k.expires_at, a.settings,
       (select json_group_array(json_object(
-          'channel', channel, 'id', id, 'revision', revision, 'credentials', credentials))
-        from (select c.channel, c.id, c.revision, c.credentials,
+          'channel', channel, 'id', id, 'revision', revision, 'merchant', merchant, 'credentials', credentials))
+        from (select c.channel, c.id, c.revision, c.merchant, c.credentials,
             row_number() over (partition by c.channel order by c.created desc, c.revision desc, c.id desc) as age
           from channel_accounts c
           where c.app = k.app and c.livemode = k.livemode and c.retired_at is null)

@@ -38,6 +38,8 @@ export interface ChannelAccount {
   channel: string;
   id: string;
   revision: number;
+  /** Who the merchant is at the channel. */
+  merchant: string;
   credentials: string;
 }
 
@@ -171,7 +173,15 @@ export interface Notice {
 }
 
 export type NoticeReading =
-  | { kind: "verdict"; verdict: Verdict }
+  /** `charge` where the notice itself names our charge; else its address does. */
+  | { kind: "verdict"; verdict: Verdict; charge?: string }
+  /** A payment is disputed, or a dispute of it has ended. Amount in minor units. */
+  | {
+      kind: "dispute";
+      dispute: { id: string; status: "opened" | "won" | "lost"; amount: number; currency: string };
+      charge?: string;
+      transactionNo: string | null;
+    }
   /** Signed, and about something that is no refund of ours to book. */
   | { kind: "ignored"; about: string }
   | { kind: "refused"; reason: "malformed" | "stale" | "serial" | "signature" };

@@ -172,15 +172,18 @@ export function deliveryRepository(db: Database) {
         .update(deliveries)
         .set({ status, dueAt: null, slotAt: null, leaseUntil: null, endedAt: now })
         .where(is);
+      if (unanswered === null) {
+        await end;
+        return;
+      }
       const { id, url } = delivery.endpoint;
       const key = { id, app: delivery.app, livemode: delivery.livemode };
       const still = sql`${eq(webhookEndpoints.url, url)} and exists (select 1 from ${deliveries} where ${is})`;
-      const disabling = unanswered === null ? [] : disable(db, key, "unanswered", unanswered, now, still);
       await db.batch([
-        ...disabling,
+        ...disable(db, key, "unanswered", unanswered, now, still),
         end,
-        ...(unanswered === null ? [] : [skipPending(db, key, now)]),
-      ] as never);
+        skipPending(db, key, now),
+      ]);
     },
 
     /** Writes an attempt, what it did to the delivery and to its endpoint: all of it, if the lease still holds. */

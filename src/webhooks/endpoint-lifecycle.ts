@@ -105,17 +105,17 @@ export function enable(db: Database, endpoint: EndpointKey, url: string, now: nu
 }
 
 /** Another address has to answer first: what is on its way waits for that, and pings of the earlier address end. */
-export function holdPending(db: Database, endpoint: EndpointKey, now: number) {
+export function holdPending(db: Database, endpoint: EndpointKey, now: number, when: SQL) {
   const isPing = sql`exists (select 1 from ${events} where ${events.id} = ${deliveries.event} and ${events.type} = 'webhook_endpoint.ping')`;
   return [
     db
       .update(deliveries)
       .set({ status: "skipped", dueAt: null, slotAt: null, leaseUntil: null, endedAt: now })
-      .where(and(isOpen(endpoint), isFree(now), isPing)),
+      .where(and(isOpen(endpoint), isFree(now), isPing, when)),
     db
       .update(deliveries)
       .set({ dueAt: null, slotAt: null })
-      .where(and(isOpen(endpoint), isFree(now))),
+      .where(and(isOpen(endpoint), isFree(now), when)),
   ] as const;
 }
 

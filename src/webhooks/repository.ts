@@ -78,40 +78,47 @@ export interface EndpointChange {
   disabled: EndpointEvent | null;
 }
 
-/** The endpoint as it is then; null when it was deleted meanwhile. `now` in ms. */
+/** An endpoint that has to answer a ping, like a new one. */
+export const UNANSWERED = {
+  status: "pending",
+  lane: "fast",
+  firstFailureAt: null,
+  disabledAt: null,
+  disabledReason: null,
+} as const;
+
+/**
+ * Makes a change that was decided by the endpoint as it was `before`: not if it has another address or status by now.
+ * `isDone` says which; `endpoint` is as it is then, null when it was deleted meanwhile. `now` in ms.
+ */
 export async function applyChange(
   db: Database,
-  key: EndpointKey,
+  before: EndpointRow,
   { edit, reping, disabled }: EndpointChange,
   now: number,
-): Promise<EndpointRow | null> {
+): Promise<{ isDone: boolean; endpoint: EndpointRow | null }> {
+  const { url, status } = webhookEndpoints;
+  const isAsBefore = and(isEndpoint(before), eq(url, before.url), eq(status, before.status)) as SQL;
+  const still = sql`exists (select 1 from ${webhookEndpoints} where ${isAsBefore})`;
   const writes: BatchItem<"sqlite">[] = [];
-  if (Object.keys(edit).length > 0) {
-    writes.push(db.update(webhookEndpoints).set(edit).where(isEndpoint(key)));
-  }
-  if (edit.rateLimit !== undefined) writes.push(...freeSlots(db, key, now));
   if (reping !== null) {
-    writes.push(
-      db
-        .update(webhookEndpoints)
-        .set({
-          status: "pending",
-          lane: "fast",
-          firstFailureAt: null,
-          disabledAt: null,
-          disabledReason: null,
-        })
-        .where(isEndpoint(key)),
-      ...holdPending(db, key, now),
-      ...ping(db, key, reping, now),
-    );
+    writes.push(...holdPending(db, before, now, still), ...ping(db, before, reping, now, "auto", still));
   }
+  if (edit.rateLimit !== undefined) writes.push(...freeSlots(db, before, now));
   if (disabled !== null) {
-    writes.push(...disable(db, key, "by_request", disabled, now), skipPending(db, key, now));
+    writes.push(...disable(db, before, "by_request", disabled, now), skipPending(db, before, now));
   }
-  const read = db.select().from(webhookEndpoints).where(isEndpoint(key));
+  // The endpoint after them: they look at it as it was. Disabled it is now in any case.
+  const set = { ...edit, ...(reping === null ? {} : UNANSWERED) };
+  const sets = Object.keys(set).length > 0;
+  if (sets) {
+    const where = disabled === null ? isAsBefore : isEndpoint(before);
+    writes.push(db.update(webhookEndpoints).set(set).where(where));
+  }
+  const read = db.select().from(webhookEndpoints).where(isEndpoint(before));
   const results = await db.batch([read, ...writes, read]);
-  return (results.at(-1) as EndpointRow[])[0] ?? null;
+  const isDone = !sets || (results.at(-2) as D1Result).meta.changes > 0;
+  return { isDone, endpoint: (results.at(-1) as EndpointRow[])[0] ?? null };
 }
 
 /** Slots were taken under another rate: whoever waits for one takes one anew. */

@@ -9,7 +9,8 @@ export interface Endpoint {
   url: string;
   status: "pending" | "enabled" | "disabled";
   disabled_reason: string | null;
-  first_failure_at: number | null;
+  /** In the answers that make one. */
+  secret?: string;
 }
 
 export interface Delivery {
@@ -134,8 +135,8 @@ export class Merchant {
   }
 
   /** Without a number of its own the second refund of the same amount would be taken for the first one's repeat. */
-  async refund(charge: string, number: string = randomUUID()): Promise<string> {
-    const refund = { amount: 1, description: "退货", refund_no: number };
+  async refund(charge: string, change: { refund_no?: string; description?: string } = {}): Promise<string> {
+    const refund = { amount: 1, description: "退货", refund_no: randomUUID(), ...change };
     return (await this.call<{ id: string }>("POST", `/v1/charges/${charge}/refunds`, refund)).id;
   }
 

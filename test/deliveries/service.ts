@@ -5,10 +5,10 @@ import { execute } from "../../scripts/d1.ts";
 import { DevServer, freePort } from "../../scripts/dev-server.ts";
 import { newMasterKeys } from "../../scripts/dev-vars.ts";
 
-/** A schedule of Ping++'s is over in two seconds, five days of failures in nine. */
-const RETRY_SCALE = 0.00002;
+/** Ping++'s schedule is over within a second or two, five days of failures in seven. */
+const RETRY_SCALE = 0.000015;
 /** How many events the storm has. */
-export const STORM_EVENTS = Number(process.env.STORM_EVENTS ?? 300);
+export const STORM_EVENTS = Number(process.env.STORM_EVENTS ?? 200);
 /** A minute would be too long to wait for; but a run wakes a long backlog again, which takes its time here. */
 const CRON_MS = STORM_EVENTS > 1000 ? 10_000 : 2500;
 
@@ -25,16 +25,12 @@ export class Service<Name extends string = string> {
   }
 
   /** Starts on an empty directory. */
-  static async open<Name extends string>(
-    state: string,
-    names: readonly Name[],
-    retryScale = RETRY_SCALE,
-  ): Promise<Service<Name>> {
+  static async open<Name extends string>(state: string, names: readonly Name[]): Promise<Service<Name>> {
     const masterKeys = newMasterKeys();
     const server = new DevServer({
       port: await freePort(),
       state,
-      vars: { LOCAL_DEV: "true", RETRY_SCALE: String(retryScale) },
+      vars: { LOCAL_DEV: "true", RETRY_SCALE: String(RETRY_SCALE) },
       secrets: { MASTER_KEYS: masterKeys },
     });
     await server.migrate();

@@ -47,6 +47,7 @@ export function anAccount(changes: Partial<ChannelAccount> = {}): ChannelAccount
     channel: "alipay",
     id: "ca_1",
     revision: 1,
+    merchant: "m_1",
     credentials: "sealed",
     ...changes,
   };

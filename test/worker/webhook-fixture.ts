@@ -209,7 +209,8 @@ export class World {
 
   readonly ports: DeliveryPorts = {
     now: () => this.now,
-    random: (count) => new Uint8Array(count).fill(128, 0, 1),
+    // The dice of the jitter are four bytes; ids need more, and have to differ.
+    random: (count) => (count === 4 ? new Uint8Array([128, 0, 0, 0]) : random(count)),
     fetch: async (url, init) => {
       this.requests.push({ url, init, headers: Object.fromEntries(new Headers(init.headers)), at: this.now });
       const answer = this.#answers.length > 1 ? this.#answers.shift() : this.#answers[0];

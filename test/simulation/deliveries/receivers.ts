@@ -30,6 +30,8 @@ export interface Receipt {
   body: string;
   signature: string;
   from: number;
+  /** The machine that makes it was frozen before. */
+  isFrozen: boolean;
   /** When the caller had its answer; null while it waits. */
   until: number | null;
   answer: PostAnswer | null;
@@ -74,7 +76,7 @@ export class Receivers {
     url: string,
     headers: Record<string, string>,
     body: string,
-    attempt: { delivery: string; number: number },
+    attempt: Pick<Receipt, "delivery" | "number" | "isFrozen">,
     arrived: (receipt: Receipt) => void,
   ): Promise<PostAnswer> {
     const receipt: Receipt = {

@@ -1,0 +1,393 @@
+// Holds every commit and every request at a receiver against what webhooks.md promises, at the moment it happens.
+import { ROLL_SECONDS, type SealedSecret } from "../../../src/webhooks/endpoint.ts";
+import type { VirtualClock } from "../virtual-clock.ts";
+import { type EndpointRow, type DeliveryRow, type EventRow, Mirror, type Write } from "./mirror.ts";
+import { isGood, type Receipt, type Receivers } from "./receivers.ts";
+import { ATTEMPTS_MAX, earliestDelay, stretch } from "./schedules.ts";
+
+/** A delivery may be claimed as much before its time. */
+const EARLY_MS = 1000;
+/** Nobody posts as late after a claim, unless the machine was frozen. */
+const UNDER_WAY_MS = 45_000;
+const SLOW_AT_ONCE = 5;
+const FAILING_MS = 5 * 86_400_000;
+
+/** What an endpoint looked like when an event happened. */
+export interface Snapshot {
+  status: EndpointRow["status"];
+  asked: boolean;
+}
+
+interface Claim {
+  at: number;
+  number: number;
+  url: string;
+  secrets: SealedSecret[];
+  schedule: EndpointRow["schedule"];
+}
+
+/** What is remembered of a delivery besides its row. */
+interface Course {
+  claims: Claim[];
+  /** No attempt before this, unless a person wishes it. */
+  notBefore: number;
+  /** The numbers of the attempts that were written down. */
+  recorded: Set<number>;
+  /** A person had it sent. */
+  sentByHand: boolean;
+}
+
+export class Observer {
+  readonly mirror: Mirror;
+  readonly #clock: VirtualClock;
+  readonly #receivers: Receivers;
+  readonly #violation: (words: string) => void;
+  readonly #note: (...words: (string | number)[]) => void;
+  readonly #courses = new Map<string, Course>();
+  /** By endpoint: when attempts to it began lately. */
+  readonly #begun = new Map<string, number[]>();
+  /** By endpoint: since when its rate limit and its schedule are what they are, and its last good answer that was recorded. */
+  readonly #since = new Map<string, { rate: number; schedule: number; lane: number; good: number }>();
+  readonly snapshots = new Map<string, Map<string, Snapshot>>();
+  /** By endpoint: how often it was disabled. */
+  readonly disablings = new Map<string, number>();
+  readonly disabledEvents = new Map<string, number>();
+  readonly reasons = new Map<string, number>();
+  /** How much later than due attempts were begun; only what is due while all is calm counts. */
+  calmSince = Number.POSITIVE_INFINITY;
+  latest = { ms: 0, delivery: "" };
+  /** From when on rates are held exactly: wake-ups that were lost come all at once. */
+  ratesSince = Number.POSITIVE_INFINITY;
+  attempts = 0;
+  /** The factors of jitter that schedules were stretched by. */
+  readonly jitter: number[] = [];
+
+  constructor(
+    mirror: (committed: (writes: Write[]) => void) => Mirror,
+    clock: VirtualClock,
+    receivers: Receivers,
+    violation: (words: string) => void,
+    note: (...words: (string | number)[]) => void,
+  ) {
+    this.#clock = clock;
+    this.#receivers = receivers;
+    this.#violation = violation;
+    this.#note = note;
+    this.mirror = mirror((writes) => this.#committed(writes));
+  }
+
+  course(delivery: string): Course {
+    let course = this.#courses.get(delivery);
+    if (course === undefined) {
+      course = { claims: [], notBefore: 0, recorded: new Set(), sentByHand: false };
+      this.#courses.set(delivery, course);
+    }
+    return course;
+  }
+
+  /** A request arrives at a receiver. */
+  posted(receipt: Receipt): void {
+    const row = this.mirror.deliveries.get(receipt.delivery);
+    const event = this.mirror.events.get(receipt.event);
+    const endpoint = row && this.mirror.endpoints.get(row.endpoint);
+    this.#note("post", receipt.delivery, receipt.number, receipt.url);
+    if (row === undefined || event === undefined || endpoint === undefined) {
+      this.#violation(`I9: ${receipt.delivery} was posted without a row`);
+      return;
+    }
+    if (row.event !== receipt.event || event.body !== receipt.body) {
+      this.#violation(`I9: ${receipt.delivery} was posted with another id or body`);
+    }
+    if (event.app !== endpoint.app || event.livemode !== endpoint.livemode) {
+      this.#violation(`I14: ${endpoint.id} was sent an event of another app or mode`);
+    }
+    if (this.mirror.isPing(row) && event.endpoint !== endpoint.id) {
+      this.#violation(`I14: ${endpoint.id} was sent the ping of ${event.endpoint}`);
+    }
+    const claim = this.course(row.id).claims.find(({ number }) => number === receipt.number);
+    if (claim === undefined) {
+      this.#violation(`I9: attempt ${receipt.number} of ${row.id} was made without a claim`);
+      return;
+    }
+    if (claim.url !== receipt.url) {
+      this.#violation(`I9: ${row.id} was posted to ${receipt.url} when its address was ${claim.url}`);
+    }
+    const signers = receipt.signature.split(" ");
+    if (!claim.secrets.some(({ sealed }) => signers.includes(sealed))) {
+      this.#violation(`a secret that signs was missing from attempt ${receipt.number} of ${row.id}`);
+    }
+    // Who was frozen after the claim may come back when its lease has long run out.
+    if (receipt.isFrozen) return;
+    for (const other of this.#receivers.receipts.get(row.id) ?? []) {
+      if (other === receipt || other.until !== null || other.isFrozen) continue;
+      if (this.#clock.time - other.from > UNDER_WAY_MS) continue;
+      this.#violation(`F14: ${row.id} was posted a second time while ${other.number} was under way`);
+    }
+  }
+
+  #committed(writes: Write[]): void {
+    const touched = new Set<string>();
+    for (const write of writes) {
+      switch (write.table) {
+        case "events":
+          this.#happened(write.row);
+          break;
+        case "delivery_attempts":
+          this.#recorded(write.row);
+          break;
+        case "webhook_endpoints":
+          touched.add(write.row.id);
+          this.#endpointChanged(write.row, write.before);
+          break;
+        case "deliveries":
+          touched.add(write.row.endpoint);
+          this.#deliveryChanged(write.row, write.before);
+      }
+    }
+    for (const id of touched) this.#checkEndpoint(id);
+  }
+
+  #happened(event: EventRow): void {
+    const endpoints = [...this.mirror.endpoints.values()];
+    const seen = new Map<string, Snapshot>();
+    for (const { id, app, livemode, status, enabled_events, deleted_at } of endpoints) {
+      if (app !== event.app || livemode !== event.livemode || deleted_at !== null) continue;
+      const types = JSON.parse(enabled_events) as string[];
+      const isPingpp = /^(refund\.(succeeded|failed)|batch_refund\.succeeded)$/.test(event.type);
+      const wants = types.includes(event.type) || (isPingpp && types.includes("*"));
+      const isPing = event.type === "webhook_endpoint.ping";
+      const asked = isPing ? event.endpoint === id : wants && event.endpoint !== id;
+      seen.set(id, { status, asked });
+    }
+    this.snapshots.set(event.id, seen);
+    this.#note("event", event.id, event.type);
+    if (event.type === "webhook_endpoint.disabled") count(this.disabledEvents, event.endpoint ?? "");
+  }
+
+  #recorded({ delivery, number, http_status, failure, started_at, duration_ms }: AttemptWrite): void {
+    const course = this.course(delivery);
+    course.recorded.add(number);
+    const row = this.mirror.deliveries.get(delivery) as DeliveryRow;
+    this.#note("recorded", delivery, number, http_status ?? failure ?? "nothing");
+    const receipt = this.#receivers.receipts.get(delivery)?.find((one) => one.number === number);
+    if (receipt?.answer == null) {
+      this.#violation(`I9: attempt ${number} of ${delivery} was recorded before it was answered`);
+      return;
+    }
+    const { answer } = receipt;
+    if (answer.status !== http_status || answer.failure !== failure) {
+      this.#violation(`I9: attempt ${number} of ${delivery} was not recorded as it was answered`);
+    }
+    if (isGood(answer)) {
+      this.#sinceOf(row.endpoint).good = this.#clock.time;
+      return;
+    }
+    const claim = course.claims.find((one) => one.number === number) as Claim;
+    const earliest = earliestDelay(claim.schedule, number - row.attempts_before, answer, this.#clock.time);
+    course.notBefore = started_at + duration_ms + earliest;
+  }
+
+  #endpointChanged(row: EndpointRow, before: EndpointRow | null): void {
+    const since = this.#sinceOf(row.id);
+    const now = this.#clock.time;
+    if (before?.rate_limit !== row.rate_limit) since.rate = now;
+    if (before?.schedule !== row.schedule) since.schedule = now;
+    if (before?.lane !== row.lane) since.lane = now;
+    if (before?.status === row.status && before.disabled_reason === row.disabled_reason) return;
+    this.#note("endpoint", row.id, row.status, row.disabled_reason ?? "");
+    if (row.status === "enabled" && before !== null) this.#enabled(row, before);
+    if (row.status === "disabled" && before?.status !== "disabled" && before !== null) {
+      count(this.disablings, row.id);
+      count(this.reasons, row.disabled_reason ?? "");
+      if (row.disabled_reason === "failing") this.#failing(row, since.good);
+    }
+    if (row.status === "pending") since.good = now;
+  }
+
+  #enabled(row: EndpointRow, before: EndpointRow): void {
+    if (before.status !== "pending") this.#violation(`${row.id} was enabled when it was ${before.status}`);
+    const answered = this.#receivers.book.some(
+      ({ delivery, url, answer }) =>
+        url === row.url &&
+        isGood(answer) &&
+        this.mirror.isPing(this.mirror.deliveries.get(delivery) as DeliveryRow),
+    );
+    if (!answered) this.#violation(`${row.id} was enabled, but ${row.url} has answered no ping`);
+  }
+
+  #failing(row: EndpointRow, lastGood: number): void {
+    const now = this.#clock.time;
+    const since = (row.first_failure_at ?? Number.POSITIVE_INFINITY) * 1000;
+    if (now - since < FAILING_MS) this.#violation(`${row.id} was disabled after ${now - since} ms of failures`);
+    if (lastGood > since + 1000) this.#violation(`${row.id} was disabled though it had answered well`);
+    const exhausted = [...this.mirror.deliveries.values()].some(
+      ({ endpoint, status, ended_at }) =>
+        endpoint === row.id && status === "exhausted" && (ended_at ?? now) >= since,
+    );
+    // The delivery that ran out may be in the same transaction, after this.
+    const running = [...this.mirror.open.values()].some(
+      ({ endpoint, attempts, attempts_before }) =>
+        endpoint === row.id && attempts - attempts_before >= ATTEMPTS_MAX[row.schedule],
+    );
+    if (!exhausted && !running) this.#violation(`${row.id} was disabled without an exhausted delivery`);
+  }
+
+  #deliveryChanged(row: DeliveryRow, before: DeliveryRow | null): void {
+    const endpoint = this.mirror.endpoints.get(row.endpoint);
+    if (endpoint === undefined || endpoint.app !== row.app || endpoint.livemode !== row.livemode) {
+      this.#violation(`I14: ${row.id} leads to an endpoint of another app or mode`);
+      return;
+    }
+    if (row.trigger === "manual") this.course(row.id).sentByHand = true;
+    if (before === null) {
+      this.#note("delivery", row.id, row.event, row.endpoint, row.status, row.due_at ?? "held");
+      return;
+    }
+    if (row.attempts > before.attempts) this.#claimed(row, before, endpoint);
+    const isNewRun = row.attempts_before !== before.attempts_before;
+    const isWished = row.trigger === "manual";
+    if (isNewRun || isWished || row.due_at === null) this.course(row.id).notBefore = 0;
+    if (before.lease_until !== null && row.lease_until === null) this.#planned(row);
+    if (row.status === before.status) return;
+    this.#note("became", row.id, row.status);
+    const inRun = row.attempts - row.attempts_before;
+    const receipts = this.#receivers.receipts.get(row.id) ?? [];
+    switch (row.status) {
+      case "delivered":
+        if (!receipts.some(({ answer }) => isGood(answer))) {
+          this.#violation(`I9: ${row.id} is delivered, but its receiver has taken nothing`);
+        }
+        return;
+      case "exhausted": {
+        const least = Math.min(...Object.values(ATTEMPTS_MAX));
+        if (inRun < least && receipts.at(-1)?.answer?.status !== 410) {
+          this.#violation(`I9: ${row.id} is exhausted after ${inRun} attempts`);
+        }
+        return;
+      }
+      case "pending":
+        if (!isWished) this.#violation(`I9: ${row.id} was ${before.status} and is pending again`);
+    }
+  }
+
+  /** Remembers by how much dice stretched what the schedule says. */
+  #planned(row: DeliveryRow): void {
+    const claim = this.course(row.id).claims.at(-1);
+    const receipt = this.#receivers.receipts.get(row.id)?.at(-1);
+    if (row.due_at === null || claim === undefined || receipt?.answer == null || receipt.until === null) return;
+    const number = row.attempts - row.attempts_before;
+    const factor = stretch(claim.schedule, number, receipt.answer, row.due_at - receipt.until);
+    if (factor !== null && receipt.number === row.attempts) this.jitter.push(factor);
+  }
+
+  #claimed(row: DeliveryRow, before: DeliveryRow, endpoint: EndpointRow): void {
+    const now = this.#clock.time;
+    const course = this.course(row.id);
+    const words = `attempt ${row.attempts} of ${row.id}`;
+    this.#note("claim", row.id, row.attempts);
+    this.attempts += 1;
+    course.claims.push({
+      at: now,
+      number: row.attempts,
+      url: endpoint.url,
+      secrets: JSON.parse(endpoint.secrets),
+      schedule: endpoint.schedule,
+    });
+    const isPing = this.mirror.isPing(row);
+    if (endpoint.deleted_at !== null) this.#violation(`${words} began after its endpoint was deleted`);
+    else if (endpoint.status === "disabled") this.#violation(`${words} began while its endpoint is disabled`);
+    else if (endpoint.status === "pending" && !isPing) {
+      this.#violation(`${words} began though its endpoint has answered no ping`);
+    }
+    if (before.due_at === null || before.status !== "pending" || before.due_at > now + EARLY_MS) {
+      this.#violation(`${words} began when it was not due`);
+    }
+    if (before.lease_until !== null && before.lease_until > now) {
+      this.#violation(`${words} began while another was under way`);
+    }
+    if (now < course.notBefore - EARLY_MS) {
+      this.#violation(`${words} began ${course.notBefore - now} ms before its schedule allows it`);
+    }
+    const inRun = row.attempts - row.attempts_before;
+    const isSettled = now - this.#sinceOf(endpoint.id).schedule > 60_000;
+    const most = isSettled ? ATTEMPTS_MAX[endpoint.schedule] : Math.max(...Object.values(ATTEMPTS_MAX));
+    if (inRun > most) this.#violation(`${words} is number ${inRun} of a schedule of ${most}`);
+    this.#checkLateness(row, before);
+    this.#checkRate(endpoint, now);
+    this.#checkCrowd(endpoint, now);
+  }
+
+  #checkLateness(row: DeliveryRow, { due_at, lease_until }: DeliveryRow): void {
+    const since = Math.max(due_at ?? 0, lease_until ?? 0, this.calmSince);
+    const late = this.#clock.time - since;
+    if (late > this.latest.ms) this.latest = { ms: late, delivery: row.id };
+  }
+
+  /** One second's worth at once, and the rate from then on. */
+  #checkRate({ id, rate_limit: rate }: EndpointRow, now: number): void {
+    const begun = this.#begun.get(id) ?? [];
+    begun.push(now);
+    this.#begun.set(id, begun);
+    const since = Math.max(this.#sinceOf(id).rate, this.ratesSince) + 60_000;
+    if (rate === null) return;
+    for (const seconds of [1, 10, 60]) {
+      const from = now - seconds * 1000;
+      if (from < since) continue;
+      let n = 0;
+      for (let i = begun.length - 1; i >= 0 && (begun[i] as number) > from; i--) n += 1;
+      if (n > rate * (seconds + 1) + 1) {
+        this.#violation(`${id} was sent ${n} within ${seconds} s, and its limit is ${rate} a second`);
+      }
+    }
+  }
+
+  #checkCrowd({ id, lane }: EndpointRow, now: number): void {
+    if (lane !== "slow" || now - this.#sinceOf(id).lane < 60_000) return;
+    const underWay = this.#receivers.book.filter(
+      ({ delivery, until, from }) =>
+        until === null &&
+        now - from < UNDER_WAY_MS &&
+        this.mirror.deliveries.get(delivery)?.endpoint === id,
+    );
+    if (underWay.length > SLOW_AT_ONCE - 1) {
+      this.#violation(`${underWay.length + 1} attempts to ${id} are under way in the slow lane`);
+    }
+  }
+
+  /** After a transaction: nothing open without a time to come, unless it waits for a ping's answer. */
+  #checkEndpoint(id: string): void {
+    const endpoint = this.mirror.endpoints.get(id) as EndpointRow;
+    const isOn = endpoint.deleted_at === null && endpoint.status !== "disabled";
+    for (const row of this.mirror.open.values()) {
+      if (row.endpoint !== id) continue;
+      if (row.due_at === null && (endpoint.status !== "pending" || !isOn)) {
+        this.#violation(`I9: ${row.id} waits for a ping, but ${id} is ${endpoint.status}`);
+      }
+      if (row.due_at === null && this.mirror.isPing(row)) this.#violation(`I9: the ping ${row.id} is held`);
+    }
+    const secrets = JSON.parse(endpoint.secrets) as SealedSecret[];
+    const soon = this.#clock.time + ROLL_SECONDS.max * 1000;
+    if (secrets.length > 3 || secrets.some(({ expiresAt }) => expiresAt !== null && expiresAt > soon)) {
+      this.#violation(`${id} has secrets that sign for too long`);
+    }
+    const disablings = this.disablings.get(id) ?? 0;
+    if (disablings !== (this.disabledEvents.get(id) ?? 0)) {
+      this.#violation(`I9: ${id} was disabled ${disablings} times, with ${this.disabledEvents.get(id)} events`);
+    }
+  }
+
+  #sinceOf(endpoint: string) {
+    let since = this.#since.get(endpoint);
+    if (since === undefined) {
+      since = { rate: 0, schedule: 0, lane: 0, good: 0 };
+      this.#since.set(endpoint, since);
+    }
+    return since;
+  }
+}
+
+type AttemptWrite = Extract<Write, { table: "delivery_attempts" }>["row"];
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
