@@ -3,8 +3,10 @@ import { DrizzleQueryError } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
+import { channelAccountRoutes } from "./channels/routes.ts";
 import { chargeRoutes } from "./charges/routes.ts";
 import { DatabaseError } from "./db/client.ts";
+import { disputeRoutes } from "./disputes/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { admit } from "./http/admit.ts";
 import { preferredLanguage } from "./http/language.ts";
@@ -12,6 +14,7 @@ import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
 import { type AppEnv, json, type Route } from "./http/registry.ts";
 import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
+import { refundOperationRoutes } from "./refunds/operation-routes.ts";
 import { refundRoutes } from "./refunds/routes.ts";
 import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
 import { webhookActionRoutes } from "./webhooks/action-routes.ts";
@@ -24,8 +27,11 @@ import { statsRoutes } from "./webhooks/stats-route.ts";
 export const routes: readonly Route[] = [
   ...chargeRoutes,
   ...refundRoutes,
+  ...refundOperationRoutes,
+  ...disputeRoutes,
   ...testHelperRoutes,
   ...eventRoutes,
+  ...channelAccountRoutes,
   ...webhookRoutes,
   ...webhookActionRoutes,
   ...statsRoutes,

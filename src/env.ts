@@ -15,6 +15,15 @@ export interface Env {
   LOCAL_DEV?: string;
   /** Loopback address of the HTTP sandbox; with LOCAL_DEV only. */
   SANDBOX_URL?: string;
+  /** Calls to a channel per account, and repeated questions per account: approximate, and separate for each location. */
+  CHANNEL_CALLS?: RateLimit;
+  CHANNEL_RETRIES?: RateLimit;
+  /** Where channels reach this service: `https://refunds.example.com`. Without it they send no notices and are polled. */
+  PUBLIC_URL?: string;
+  /** Loopback addresses of channel emulators; with LOCAL_DEV only. */
+  ALIPAY_URL?: string;
+  STRIPE_URL?: string;
+  WECHATPAY_URL?: string;
   /** Host names this service answers under, separated by commas: no webhook may point back at it. */
   OWN_HOSTS?: string;
   /** Multiplies every delay of the webhook schedules; for tests. */

@@ -68,6 +68,8 @@ export type Verdict = VerdictFacts &
         code: string;
         words: string;
         failureCode?: FailureCode;
+        /** Nothing was ever sent to the channel under this number. */
+        unsent?: true;
       }
     | {
         kind: "accepted";
@@ -93,6 +95,8 @@ export interface ChannelFacts {
   spacingMs: number;
   /** How long after a submission a "not found" begins to mean that it never arrived. */
   settlingMs: number;
+  /** Refunds are paid by a person, who claims them first. */
+  byHand?: true;
 }
 
 /** `signal` fires when the asker has stopped listening; whatever comes later is lost and must be asked for again. */

@@ -56,7 +56,11 @@ export async function listNoticeAccounts(
     .select(columns)
     .from(channelAccounts)
     .where(and(ofApp(app, livemode), eq(channelAccounts.channel, channel)))
-    .orderBy(sql`${channelAccounts.retiredAt} is not null`, desc(channelAccounts.created), desc(channelAccounts.revision))
+    .orderBy(
+      sql`${channelAccounts.retiredAt} is not null`,
+      desc(channelAccounts.created),
+      desc(channelAccounts.revision),
+    )
     .limit(REVISIONS_MAX);
 }
 
@@ -85,6 +89,24 @@ export async function addRevision(db: Database, before: AccountRow, after: Accou
     db.insert(channelAccounts).select(values).onConflictDoNothing(),
   ]);
   return retired.meta.changes > 0;
+}
+
+/** Describes an account otherwise; nothing that money depends on. */
+export async function changeAccount(
+  db: Database,
+  account: AccountRow,
+  description: string | null,
+): Promise<void> {
+  await db
+    .update(channelAccounts)
+    .set({ description })
+    .where(
+      and(
+        ofApp(account.app, account.livemode),
+        eq(channelAccounts.id, account.id),
+        eq(channelAccounts.revision, account.revision),
+      ),
+    );
 }
 
 /** Retires an account; false when it is not in use. `now` in Unix seconds. */

@@ -22,7 +22,9 @@ export const channelAccounts = sqliteTable(
   },
   (t) => [
     primaryKey({ columns: [t.app, t.livemode, t.channel, t.id, t.revision] }),
-    uniqueIndex("channel_accounts_current").on(t.app, t.livemode, t.channel).where(sql`${t.retiredAt} is null`),
+    uniqueIndex("channel_accounts_current")
+      .on(t.app, t.livemode, t.channel)
+      .where(sql`${t.retiredAt} is null`),
   ],
 );
 

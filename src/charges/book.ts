@@ -13,6 +13,8 @@ export interface Cover {
   schema: 1;
   charge: Charge;
   freeze: Freeze | null;
+  /** The payment was found at the channel as it was recorded, and belongs to this charge. */
+  verified?: true;
   /** The charge's version D1 is known to have. */
   synced: number;
   /** When D1 should have the current version, ms; null when it has it. */

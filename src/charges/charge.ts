@@ -1,4 +1,5 @@
 // A charge: one payment that somebody else collected and this service refunds.
+import type { Disputes } from "../disputes/dispute.ts";
 import { isId } from "../ids.ts";
 
 /** Pairs the merchant keeps beside an object. */
@@ -29,6 +30,8 @@ export interface Charge {
   refundedElsewhere: number;
   /** Under an open or lost dispute; not refundable. */
   disputed: number;
+  /** By the channel's id; absent until there is one. */
+  disputes?: Disputes;
   metadata: Metadata;
   description: string | null;
   /** Grows with every change, the refunds' included; guards the projection. */

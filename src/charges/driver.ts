@@ -3,9 +3,10 @@
 import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
 import { within } from "../deadline.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
-import { holdsMoney, type Refund, refundOrderNo } from "../refunds/refund.ts";
-import { sendableFrom, submission } from "../refunds/reserve-refund.ts";
+import { holdsMoney, isFinal, type Refund, refundOrderNo, wasSent } from "../refunds/refund.ts";
+import { SYNC_WITHIN_MS, sendableFrom, submission } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
+import { verifyPayment } from "../refunds/verify-payment.ts";
 import { balanceOf } from "./balance.ts";
 import { type Books, changedRefund, dirty } from "./book.ts";
 import type { Charge } from "./charge.ts";
@@ -16,6 +17,11 @@ const CALLS_MAX = 5;
 const ACCOUNT_TIMEOUT_MS = 3_000;
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
+/** A payment's check that took longer leaves too little of the lease for the submission. */
+const CHECKED_FAST_MS = 3_000;
+const THROTTLED_MS = 2_000;
+/** How often the channel is asked whether it agrees with what a person decided. */
+const WATCH_EVERY_MS = 86_400_000;
 
 export interface DriverEvents {
   /** A verdict about a refund has been booked. */
@@ -33,6 +39,8 @@ export class Driver {
   readonly #accounts = new Map<string, ChannelAccount | null>();
   /** Accounts by id and revision, for while D1 cannot be asked for them. */
   readonly #known = new Map<string, ChannelAccount>();
+  /** What the channel said last of each refund, as long as this instance lives. */
+  readonly #heard = new Map<string, Verdict>();
   #failures = 0;
   /** Until when nothing is asked after a verdict could not be booked, ms. */
   retryAt = 0;
@@ -83,6 +91,28 @@ export class Driver {
     this.#events.onChange();
   }
 
+  /**
+   * Asks the channel about a refund now, whatever its state; null when the channel never saw its number. A final state
+   * may be left by what is answered.
+   */
+  async query(id: string): Promise<Verdict | null> {
+    await this.#asking.get(id);
+    const refund = this.#books.enter()?.find(id);
+    if (refund === undefined || !wasSent(refund)) return null;
+    if (isFinal(refund)) {
+      this.#books.write(() => {
+        const book = this.#books.enter();
+        const now = this.#ports.now();
+        book?.save(changedRefund(refund, { contradictedAt: now, dueAt: now, openAnswers: 0 }, now));
+        this.#books.arm();
+      });
+    }
+    this.#heard.delete(id);
+    if (!this.isAsking(id)) this.#ask(this.#books.enter()?.find(id) ?? refund, "query");
+    await this.#asking.get(id);
+    return this.#heard.get(id) ?? null;
+  }
+
   /** Starts what is due, oldest first, as far as there are free calls. */
   pump(): void {
     const book = this.#books.enter();
@@ -124,11 +154,9 @@ export class Driver {
     const charge = this.#books.enter()?.charge;
     if (charge === undefined) return;
     const run = this.#account(charge, refund)
-      .then((account) => {
-        const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
-        return askChannel(this.#ports, charge, refund, question, account, pin);
-      })
+      .then((account) => this.#verdict(charge, refund, question, account))
       .then((verdict) => {
+        this.#heard.set(refund.id, verdict);
         // No longer under way: the alarm that the verdict arms must not be put off by its own question.
         this.#asking.delete(refund.id);
         this.#settle(refund.id, verdict, question);
@@ -143,6 +171,58 @@ export class Driver {
         this.#ports.alert("verdict_not_booked", { refund: refund.id, error: String(error) });
       });
     this.#asking.set(refund.id, run);
+  }
+
+  async #verdict(
+    charge: Charge,
+    refund: Refund,
+    question: "submit" | "query",
+    account: ChannelAccount | null | "unreachable",
+  ): Promise<Verdict> {
+    if (charge.livemode && account !== null && account !== "unreachable") {
+      const hindrance = await this.#hindrance(charge, refund, question, account);
+      if (hindrance !== null) return hindrance;
+    }
+    const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
+    return await askChannel(this.#ports, charge, refund, question, account, pin);
+  }
+
+  /** Why a live question is not put to the channel now: no room in the account's budget, or the payment is in doubt. */
+  async #hindrance(
+    charge: Charge,
+    refund: Refund,
+    question: "submit" | "query",
+    account: ChannelAccount,
+  ): Promise<Verdict | null> {
+    const begunAt = this.#ports.now();
+    const askedAt = Math.max(begunAt, refund.askedAt ?? 0);
+    const facts = { number: refundOrderNo(refund.id), amount: null, currency: null, askedAt };
+    const later = (retryAt: number): Verdict => ({ ...facts, kind: "notSent", reason: "throttled", retryAt });
+    // Answers that left the outcome open are what a failing account gives: those have a budget of their own.
+    const mayCall = this.#ports.mayCall(account, refund.openAnswers > 0).catch(() => true);
+    if (!(await mayCall)) return later(begunAt + THROTTLED_MS);
+
+    const channel = this.#ports.channel(charge.channel, charge.livemode);
+    if (question === "query" || channel === null || this.#books.enter()?.cover.verified) return null;
+    const outcome = await verifyPayment(this.#ports, charge, refund, channel, account);
+    if ("verdict" in outcome) return outcome.verdict;
+    this.#markVerified(outcome.transactionNo);
+    return this.#ports.now() - begunAt > CHECKED_FAST_MS ? later(this.#ports.now()) : null;
+  }
+
+  #markVerified(transactionNo: string | null): void {
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      if (!book) return;
+      const { cover } = book;
+      const news = cover.charge.transactionNo === null && transactionNo !== null;
+      const charge = news
+        ? { ...cover.charge, transactionNo, version: cover.charge.version + 1 }
+        : cover.charge;
+      const syncDueAt = news ? this.#ports.now() + SYNC_WITHIN_MS : cover.syncDueAt;
+      book.saveCover({ ...cover, charge, syncDueAt, verified: true });
+      this.#books.arm();
+    });
   }
 
   /** The account to ask with; `"unreachable"` while it is not known here and D1 does not answer. */
@@ -188,8 +268,11 @@ export class Driver {
         fits: holdsMoney(refund) || refund.amount <= room,
         settlingMs: this.facts(book.charge, refund.description)?.settlingMs ?? 0,
       });
-      if (settlement === null) return;
-      book.save(dirty(settlement.refund, now));
+      if (settlement === null) {
+        if (isWatchDue(refund, now)) book.save(watched(refund, now));
+        return;
+      }
+      book.save(dirty(watched(settlement.refund, now), now));
       if (settlement.conflict) {
         book.saveCover({ ...book.cover, freeze: book.cover.freeze ?? "conflict" });
         this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
@@ -199,4 +282,15 @@ export class Driver {
     });
     this.#events.onVerdict(id);
   }
+}
+
+function isWatchDue(refund: Refund, now: number): boolean {
+  return refund.watchUntil !== undefined && refund.dueAt !== null && refund.dueAt <= now;
+}
+
+/** What a person ended goes on being asked about for a while, unless something contradicts it: then that is asked. */
+function watched(refund: Refund, now: number): Refund {
+  if (refund.watchUntil === undefined || !isFinal(refund) || refund.contradictedAt !== null) return refund;
+  const next = now + WATCH_EVERY_MS;
+  return { ...refund, dueAt: next <= refund.watchUntil ? next : null, leaseUntil: null };
 }

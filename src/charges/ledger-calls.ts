@@ -1,7 +1,15 @@
 // What crosses from the Worker to a ledger and back. Both sides may run different versions during a deployment:
 // every call says its version and which features it relies on, and a ledger that lacks one refuses.
 import type { ChannelAccount, Verdict } from "../channels/channel.ts";
-import type { Fingerprints, FundingSource, Language, Refund } from "../refunds/refund.ts";
+import type { Dispute, DisputeStatus } from "../disputes/dispute.ts";
+import type {
+  Attention,
+  Fingerprints,
+  FundingSource,
+  Language,
+  Refund,
+  Resolution,
+} from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import type { Charge, Freeze, Metadata } from "./charge.ts";
 
@@ -21,6 +29,10 @@ export const FEATURES: ReadonlySet<string> = new Set<string>([
   "apply",
   "poke",
   "export",
+  "sync",
+  "claim",
+  "resolve",
+  "dispute",
 ]);
 
 /** The first feature a call relies on that this ledger lacks. */
@@ -45,6 +57,8 @@ export interface RefundRules {
   refundsMax: number;
   refundAttemptsMax: number;
   duplicateWindowMs: number;
+  /** Confirm the payment at the channel before the charge's first live refund. */
+  verifyPayments?: boolean;
 }
 
 /** Everything a ledger needs to make one refund. */
@@ -127,6 +141,8 @@ export interface Page {
   limit: number;
   startingAfter: string | null;
   endingBefore: string | null;
+  /** Only refunds that need a person, for this reason or for any. */
+  attention?: Attention | "any";
 }
 
 export type ReadTarget =
@@ -156,6 +172,38 @@ export interface ApplyCall extends Call {
 
 export type ApplyAnswer = { ok: { refund: string; changed: boolean } } | { refusal: Refusal } | Unhydrated;
 
+/** Asks the channel about a refund now. */
+export interface SyncCall extends Call {
+  refund: string;
+}
+
+export type SyncAnswer = { ok: { refund: string } } | { refusal: Refusal } | Unhydrated;
+
+export interface ClaimCall extends Call {
+  refund: string;
+  by: string;
+}
+
+export interface ResolveCall extends Call {
+  refund: string;
+  resolution: Omit<Resolution, "at">;
+  transactionNo: string | null;
+}
+
+export interface DisputeCall extends Call {
+  /** The channel's id of the dispute. */
+  id: string;
+  status: DisputeStatus;
+  /** Minor units. */
+  amount: number;
+  hydration?: Hydration;
+}
+
+export type DisputeAnswer =
+  | { ok: { dispute: Dispute; refundable: number } }
+  | { refusal: Refusal }
+  | Unhydrated;
+
 export interface PokeCall extends Call {
   /** Given when the ledger has nothing although D1 knows of open refunds: it was lost. */
   hydration?: Hydration;
@@ -179,6 +227,10 @@ export interface LedgerSurface {
   record(call: RecordCall): Promise<RecordAnswer>;
   read(call: ReadCall): Promise<ReadAnswer>;
   apply(call: ApplyCall): Promise<ApplyAnswer>;
+  sync(call: SyncCall): Promise<SyncAnswer>;
+  claim(call: ClaimCall): Promise<SyncAnswer>;
+  resolve(call: ResolveCall): Promise<SyncAnswer>;
+  dispute(call: DisputeCall): Promise<DisputeAnswer>;
   poke(call: PokeCall): Promise<PokeAnswer>;
   export(call: Call): Promise<ExportAnswer>;
 }

@@ -53,6 +53,10 @@ export interface LedgerPorts {
   channel(name: string, livemode: boolean): Channel | null;
   /** The pinned revision's sealed credentials, or the current account's; null when there is none. */
   account(charge: Charge, pinned: { id: string; revision: number } | null): Promise<ChannelAccount | null>;
+  /** Claims a payment at the channel for a live charge, across apps; false when it is another charge's. */
+  claimPayment(charge: Charge, account: ChannelAccount, transactionNo: string): Promise<boolean>;
+  /** Whether an account's budget of calls has room for another; `again` for questions that were put before. */
+  mayCall(account: ChannelAccount, again: boolean): Promise<boolean>;
   flush(batch: FlushBatch): Promise<FlushReceipt>;
   /** D1's view of this charge, for a ledger that finds itself behind it. */
   projection(charge: Charge): Promise<Hydration | null>;

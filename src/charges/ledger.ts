@@ -7,6 +7,7 @@ import type { EventType } from "../events/event.ts";
 import { refusalText } from "../http/problem.ts";
 import { madeAsText, type Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
+import type { Refusal } from "../refunds/refusal.ts";
 import { accountFor, refusedRefund, reserveRefund, SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { AlarmClock, nextDue } from "./alarm-clock.ts";
@@ -17,9 +18,12 @@ import { bookFrom } from "./hydrate.ts";
 import {
   type ApplyAnswer,
   type ApplyCall,
+  type ClaimCall,
   type CreateAnswer,
   type CreateCall,
   type CreateCommand,
+  type DisputeAnswer,
+  type DisputeCall,
   type ExportAnswer,
   type Hydration,
   type LedgerSurface,
@@ -30,9 +34,13 @@ import {
   type ReadCall,
   type RecordAnswer,
   type RecordCall,
+  type ResolveCall,
+  type SyncAnswer,
+  type SyncCall,
   type Unhydrated,
 } from "./ledger-calls.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
+import { Operations } from "./operations.ts";
 import { Projector } from "./projector.ts";
 import { chargeObject } from "./schema.ts";
 import { renderView } from "./view.ts";
@@ -53,6 +61,7 @@ export class Ledger implements LedgerSurface {
   readonly #projector: Projector;
   readonly #waiting = new WaitingRequests();
   readonly #driver: Driver;
+  readonly #operations: Operations;
 
   constructor(ports: LedgerPorts) {
     this.#ports = ports;
@@ -68,6 +77,7 @@ export class Ledger implements LedgerSurface {
       onVerdict: (refund) => this.#waiting.wake(refund),
       onChange: () => void this.#projector.flush(),
     });
+    this.#operations = new Operations(ports, books, this.#driver);
   }
 
   /** Makes a refund, or finds the one this command made before; answers with the first verdict or when the wait ends. */
@@ -133,6 +143,53 @@ export class Ledger implements LedgerSurface {
     if (asking !== undefined) await within(this.#ports.sleep, asking, CONTRADICTION_WAIT_MS);
     const after = this.#enter()?.find(call.refund)?.version ?? before;
     return { ok: { refund: this.#render(call.refund), changed: after !== before } };
+  }
+
+  /** Asks the channel about a refund now, also about one that has ended. */
+  async sync(call: SyncCall): Promise<SyncAnswer> {
+    return await this.#operate(call, async () => {
+      await this.#operations.sync(call.refund);
+      return null;
+    });
+  }
+
+  /** Somebody takes a refund in hand. */
+  async claim(call: ClaimCall): Promise<SyncAnswer> {
+    return await this.#operate(call, async () => this.#operations.claim(call));
+  }
+
+  /** A person ends a refund that the channel cannot. */
+  async resolve(call: ResolveCall): Promise<SyncAnswer> {
+    return await this.#operate(call, () => this.#operations.resolve(call));
+  }
+
+  /** Takes what is heard of a dispute. */
+  async dispute(call: DisputeCall): Promise<DisputeAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const answer = this.#write((): DisputeAnswer => {
+      const book = this.#enter(call.hydration);
+      return book === null ? UNHYDRATED : this.#operations.dispute(book, call);
+    });
+    void this.#projector.flush();
+    return answer;
+  }
+
+  /** What is done to one refund by hand: refused, or answered with the refund as it stands then. */
+  async #operate(
+    call: SyncCall | ClaimCall | ResolveCall,
+    work: () => Promise<Refusal | null>,
+  ): Promise<SyncAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const book = this.#enter();
+    if (book === null) return UNHYDRATED;
+    if (book.find(call.refund) === undefined) {
+      return { refusal: { code: "unknown_refund", refund: call.refund } };
+    }
+    const refusal = await work();
+    void this.#projector.flush();
+    return refusal === null ? { ok: { refund: this.#render(call.refund) } } : { refusal };
   }
 
   /** Makes sure that an alarm is set if work is left; takes D1's view if the ledger was lost. Asks nobody anything. */

@@ -127,6 +127,7 @@ async function commandFrom(
       refundsMax: settings.refunds_max,
       refundAttemptsMax: settings.refund_attempts_max,
       duplicateWindowMs: settings.duplicate_window_seconds * 1000,
+      verifyPayments: settings.verify_payments,
     },
   };
 }

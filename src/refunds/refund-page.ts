@@ -9,7 +9,14 @@ export type RefundPage =
 
 /** `refunds` in the order of creation. `hasMore` speaks of the direction of travel. */
 export function pageOf(refunds: readonly Refund[], page: Page): RefundPage {
-  const newestFirst = refunds.toReversed();
+  const { attention } = page;
+  const wanted =
+    attention === undefined
+      ? refunds
+      : refunds.filter((refund) =>
+          attention === "any" ? refund.attention !== null : refund.attention === attention,
+        );
+  const newestFirst = wanted.toReversed();
   if (page.endingBefore !== null) {
     const cursor = newestFirst.findIndex((refund) => refund.id === page.endingBefore);
     if (cursor < 0) return { missing: "ending_before" };

@@ -143,6 +143,23 @@ export interface Refund {
   channelCode: string | null;
   channelMessage: string | null;
   attention: Attention | null;
+
+  /** The payment is to be confirmed at the channel before this refund is sent, unless that has been done. */
+  verifies?: true;
+  /** Who is at it by hand: two people must not pay the same refund. */
+  claim?: { by: string; at: number };
+  /** A person ended it. */
+  resolution?: Resolution;
+  /** Until when the channel is asked daily whether it agrees with that, ms. */
+  watchUntil?: number;
+}
+
+/** What a person decided, who and why; `at` in ms. */
+export interface Resolution {
+  outcome: "succeeded" | "failed";
+  by: string;
+  reason: string;
+  at: number;
 }
 
 /** The client's word for a state. */
@@ -153,6 +170,11 @@ export function statusOf(state: State): Status {
 /** Whether the amount is still taken from what can be refunded: only a failure gives it back. */
 export function holdsMoney(refund: Pick<Refund, "state">): boolean {
   return refund.state !== "failed";
+}
+
+/** Whether the refund has ended, as far as anybody knows. */
+export function isFinal(refund: Pick<Refund, "state">): boolean {
+  return refund.state === "succeeded" || refund.state === "failed";
 }
 
 /** Whether the channel may have seen the refund's number. */

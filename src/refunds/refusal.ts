@@ -26,7 +26,15 @@ export type Refusal =
   | { code: "charge_facts_final"; param: string }
   /** The charge has this transaction_no already: another one is another payment. */
   | { code: "another_payment"; transactionNo: string }
-  /** A test helper was asked for a move that the refund cannot make. */
+  /** Somebody else is at this refund by hand. */
+  | { code: "refund_claimed"; refund: string; by: string }
+  /** A refund that is paid by hand is claimed first. */
+  | { code: "refund_not_claimed"; refund: string }
+  /** Nobody may decide what the channel is still deciding. */
+  | { code: "channel_processing"; refund: string }
+  | { code: "channel_unreachable"; refund: string }
+  | { code: "too_many_disputes"; charge: string }
+  /** A move was asked for that the refund cannot make. */
   | { code: "illegal_transition"; refund: string; status: string };
 
 export type RefusalCode = Refusal["code"];

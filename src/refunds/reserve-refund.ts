@@ -147,6 +147,7 @@ function newRefund(command: CreateCommand, situation: Situation): Refund {
     dueAt: Math.max(now, notBefore),
     ...(sendsNow ? submission(blank, now) : {}),
     account: account === undefined ? null : { id: account.id, revision: account.revision },
+    ...(charge.livemode && command.rules.verifyPayments !== false ? { verifies: true as const } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import { readIdempotencyKey } from "../idempotency/request-key.ts";
 import { isId } from "../ids.ts";
 import { findPromised } from "../reconciliation/promise-refund.ts";
 import { createRefund } from "./create-refund.ts";
+import { ATTENTIONS } from "./refund.ts";
 import { createRefundSchema, refundSchema } from "./schema.ts";
 
 const ofCharge = z.object({ charge: z.string() });
@@ -61,14 +62,15 @@ export const refundRoutes: Route[] = [
     summary: "List the refunds of a charge, newest first",
     params: ofCharge,
     // The app's setting is the maximum that counts; it is known when the handler runs.
-    query: z.object({ ...pageQuery(999_999_999, 10) }),
+    query: z.object({ ...pageQuery(999_999_999, 10), attention: z.enum(["any", ...ATTENTIONS]).optional() }),
     answers: { 200: listSchema(refundSchema), 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, query }) {
       const max = c.var.principal.settings.list_limit_max;
       // A smaller maximum than the default must not refuse whoever asks for no limit.
       const limit = c.req.query("limit") === undefined ? Math.min(query.limit, max) : query.limit;
       if (limit > max) throw invalid("limit", `不能大于 ${max}`, `it must be at most ${max}`);
-      const page = pageOf({ ...query, limit });
+      const { attention } = query;
+      const page = { ...pageOf({ ...query, limit }), ...(attention === undefined ? {} : { attention }) };
       const answer = await readCharge(c.env, c.var.principal, charge, { kind: "page", page });
       if ("ok" in answer) return jsonText(answer.ok);
       const cursor = answer.missing === "ending_before" ? page.endingBefore : page.startingAfter;

@@ -124,8 +124,12 @@ function declined(
     if (at.asked === "told" && refund.provisional !== null) return null;
     return stillOpen(refund, { ...heard, provisional: decline }, at, settledAt(refund, at));
   }
-  return changed(refund, failed(heard, decline, at));
+  const end = failed(heard, decline, at);
+  return changed(refund, verdict.unsent && refund.attempts <= 1 ? { ...end, ...UNSENT } : end);
 }
+
+/** What a refund is that the channel never saw. */
+const UNSENT = { attempts: 0, firstSubmittedAt: null, lastSubmittedAt: null, account: null } as const;
 
 function accepted(
   refund: Refund,

@@ -73,6 +73,24 @@ export async function masterKeyIds(masterKeys: string): Promise<string[]> {
   return [...(await keysOf(masterKeys)).keys()];
 }
 
+/** 32 bytes for another purpose from each master key, newest first (HKDF with SHA-256): no key serves two algorithms. */
+export async function derivedSecrets(
+  masterKeys: string,
+  purpose: string,
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  await keysOf(masterKeys);
+  const info = new TextEncoder().encode(purpose);
+  const derivation = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info };
+  return await Promise.all(
+    Object.values(parse(masterKeys)).map(async (key) => {
+      const material = await crypto.subtle.importKey("raw", fromBase64(String(key)), "HKDF", false, [
+        "deriveBits",
+      ]);
+      return new Uint8Array(await crypto.subtle.deriveBits(derivation, material, KEY_BYTES * 8));
+    }),
+  );
+}
+
 function placeOf(context: SealingContext): string {
   return `${context.table}.${context.field} of ${context.row}`;
 }

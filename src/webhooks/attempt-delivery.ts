@@ -43,9 +43,12 @@ export async function attemptDelivery(
   env: DeliveryEnv,
   ports: DeliveryPorts = REAL_PORTS,
 ): Promise<void> {
-  const wake = await deliverEvent(message, via, toolsFor(message, env, ports));
-  if (wake === null || wake.delayMs > MESSAGE_DELAY_MAX_MS) return;
-  await wakeDeliveries(env, wake.deliveries, Math.floor(wake.delayMs / 1000));
+  const wakes = await deliverEvent(message, via, toolsFor(message, env, ports));
+  await Promise.all(
+    wakes
+      .filter(({ delayMs }) => delayMs <= MESSAGE_DELAY_MAX_MS)
+      .map(({ deliveries, delayMs }) => wakeDeliveries(env, deliveries, Math.floor(delayMs / 1000))),
+  );
 }
 
 function toolsFor({ app, livemode }: DeliveryMessage, env: DeliveryEnv, ports: DeliveryPorts): DeliveryTools {

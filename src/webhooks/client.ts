@@ -1,6 +1,8 @@
 // The outgoing call: one POST to an endpoint, and what came back as data. It never throws.
 // Redirects are answers like any other, so that a receiver cannot send us somewhere its address was not checked for.
 
+import { sleep, within } from "../deadline.ts";
+
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Why no HTTP status came. */
@@ -17,6 +19,7 @@ export interface PostAnswer {
 /** Shorter than the lease of a delivery. */
 export const POST_TIMEOUT_MS = 15_000;
 const ANSWER_BYTES_MAX = 1024;
+const ANSWER_MS = 1000;
 
 export async function post(
   fetch: Fetch,
@@ -43,24 +46,31 @@ export async function post(
   }
 }
 
-/** At most 1 KiB. The status was the receipt: a body that breaks off or hangs changes nothing. */
+/** At most 1 KiB, and a second. The status was the receipt: a body that breaks off or hangs changes nothing. */
 async function firstBytes(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let left = ANSWER_BYTES_MAX;
   const reader = response.body?.getReader();
+  const read = { text: "" };
+  await within(sleep, readInto(read, reader), ANSWER_MS);
+  reader?.cancel().catch(() => {});
+  return read.text.replaceAll("\0", "");
+}
+
+async function readInto(
+  read: { text: string },
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let left = ANSWER_BYTES_MAX;
   try {
     while (reader !== undefined && left > 0) {
       const { done, value } = await reader.read();
       if (done) break;
-      text += decoder.decode(value.subarray(0, left), { stream: true });
+      read.text += decoder.decode(value.subarray(0, left), { stream: true });
       left -= value.byteLength;
     }
   } catch {
     // What came until then is kept.
   }
-  reader?.cancel().catch(() => {});
-  return text.replaceAll("\0", "");
 }
 
 function drop(body: ReadableStream | null): void {

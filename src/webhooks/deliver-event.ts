@@ -4,13 +4,7 @@
 import type { Random } from "../ids.ts";
 import type { PostAnswer } from "./client.ts";
 import type { DeliveryMessage, Lane, Wakeable } from "./delivery.ts";
-import {
-  type Attempt,
-  type DeliveryRepository,
-  type DueDelivery,
-  EARLY_MS,
-  type Outcome,
-} from "./delivery-repository.ts";
+import type { Attempt, DeliveryRepository, DueDelivery, Outcome } from "./delivery-repository.ts";
 import { type DisabledReason, FAILING_MS, isFailing } from "./endpoint.ts";
 import { disabledEvent } from "./endpoint-event.ts";
 import { attemptsMax, nextDelay } from "./retry-schedule.ts";
@@ -39,8 +33,10 @@ export interface Wake {
 
 /** An endpoint that takes longer would hold up the deliveries beside it. */
 const SLOW_MS = 3000;
-/** When the slow lane has no room for another attempt to the endpoint. */
-const CROWDED_MS = 30_000;
+/** Of those that wait at an endpoint, which are considered for the next attempt through the slow lane. */
+const NEXT_OF = 10;
+/** More than one, because several may wake the same. */
+const NEXT_WOKEN = 2;
 
 /**
  * Makes the attempt if the delivery is due, through the lane that brought the message; null for a person's own wish,
@@ -50,43 +46,42 @@ export async function deliverEvent(
   message: DeliveryMessage,
   via: Lane | null,
   tools: DeliveryTools,
-): Promise<Wake | null> {
+): Promise<Wake[]> {
   const { deliveries } = tools;
   const startedAt = tools.now();
   const delivery = await deliveries.findDue(message, startedAt, startedAt - FAILING_MS * tools.scale);
-  if (delivery === null) return null;
+  if (delivery === null) return [];
   const { endpoint } = delivery;
-  const again = (delayMs: number, lane: Lane): Wake => {
+  const again = (delayMs: number, lane: Lane): Wake[] => {
     const { id, app, livemode } = delivery;
-    return { deliveries: [{ id, app, livemode, lane }], delayMs };
+    return [{ deliveries: [{ id, app, livemode, lane }], delayMs }];
   };
 
   if (endpoint.status === "disabled" || endpoint.deletedAt !== null) {
     await deliveries.end(delivery, "skipped", startedAt);
-    return null;
+    return [];
   }
   if (endpoint.status === "pending" && !isPing(delivery)) {
     await deliveries.hold(delivery, startedAt);
-    return null;
+    return [];
   }
   // Attempts whose outcome was never written down count too.
   if (attemptsInRun(delivery) >= attemptsMax(endpoint.schedule)) {
     const unanswered =
       endpoint.status === "pending" ? disabledEvent(endpoint, "unanswered", startedAt, tools.random) : null;
     await deliveries.end(delivery, "exhausted", startedAt, unanswered);
-    return null;
+    return [];
   }
   // Woken before its endpoint became slow: the messages beside it must not wait for that.
   if (via === "fast" && endpoint.lane === "slow") return again(0, "slow");
-  if (endpoint.rateLimit !== null && delivery.slotAt === null) {
-    const slotAt = await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt);
-    if (slotAt > startedAt + EARLY_MS) return again(slotAt - startedAt, endpoint.lane);
+  if (endpoint.rateLimit !== null && via !== null) {
+    const slotAt = delivery.slotAt ?? (await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt));
+    // A queue delays by whole seconds: rather a little late than more in a second than were asked for.
+    if (slotAt > startedAt) return again(Math.ceil((slotAt - startedAt) / 1000) * 1000, endpoint.lane);
   }
   const leaseUntil = await deliveries.claim(delivery, startedAt);
-  if (leaseUntil === null) {
-    if (endpoint.lane === "slow") await deliveries.postpone(delivery, startedAt + CROWDED_MS, startedAt);
-    return null;
-  }
+  // Where there is no room it stays due: those under way wake the next when they end.
+  if (leaseUntil === null) return [];
 
   const answer = await attemptPost(delivery, startedAt, tools);
   const endedAt = tools.now();
@@ -100,9 +95,31 @@ export async function deliverEvent(
   };
   const outcome = outcomeOf(delivery, answer, attempt, endedAt, tools);
   await deliveries.record(delivery, leaseUntil, attempt, outcome);
-  if (outcome.enables) return { deliveries: await deliveries.listReleased(endpoint, endedAt), delayMs: 0 };
-  if (outcome.dueAt === null) return null;
-  return again(outcome.dueAt - endedAt, outcome.endpoint?.lane ?? endpoint.lane);
+  const lane = outcome.endpoint?.lane ?? endpoint.lane;
+  const wakes = outcome.dueAt === null ? [] : again(outcome.dueAt - endedAt, lane);
+  const next = await nextAtEndpoint({ ...endpoint, lane }, endpoint.lane, outcome.enables, endedAt, tools);
+  return next.length === 0 ? wakes : [...wakes, { deliveries: next, delayMs: 0 }];
+}
+
+/**
+ * Who else waits at the endpoint and can go now: many once it was enabled or is quick again; in the slow lane the next,
+ * since one of the few places there has become free.
+ */
+async function nextAtEndpoint(
+  endpoint: DueDelivery["endpoint"],
+  laneBefore: Lane,
+  enables: boolean,
+  now: number,
+  tools: DeliveryTools,
+): Promise<Wakeable[]> {
+  const isQuick = endpoint.lane === "fast";
+  if (isQuick && laneBefore === "fast" && !enables) return [];
+  if (isQuick) return await tools.deliveries.listReleased(endpoint, now);
+  if (laneBefore === "fast") return [];
+  const waiting = await tools.deliveries.listReleased(endpoint, now, NEXT_OF);
+  // Not all the oldest one: those under way beside this one choose, too.
+  const first = Math.floor(diceFrom(tools.random) * waiting.length);
+  return [...waiting, ...waiting].slice(first, first + Math.min(NEXT_WOKEN, waiting.length));
 }
 
 function isPing({ event }: DueDelivery): boolean {

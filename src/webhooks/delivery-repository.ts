@@ -19,6 +19,7 @@ export const EARLY_MS = 1000;
 /** Attempts to one endpoint that may be under way in the slow lane at once: a receiver that hangs leaves room for others. */
 const SLOW_AT_ONCE = 5;
 const RELEASED_MAX = 100;
+const SLOW_WOKEN_MAX = 50;
 
 /** A delivery that is due, with all that one attempt needs. */
 export interface DueDelivery {
@@ -135,15 +136,10 @@ export function deliveryRepository(db: Database) {
         .where(eq(webhookEndpoints.id, delivery.endpoint.id))
         .returning({ nextSlotAt });
       const slotAt = (endpoint?.nextSlotAt ?? now + every) - every;
-      if (slotAt > now + EARLY_MS) {
+      if (slotAt > now) {
         await db.update(deliveries).set({ slotAt, dueAt: slotAt }).where(unclaimed(delivery, now));
       }
       return slotAt;
-    },
-
-    /** Leaves it alone until `until`, without an attempt, unless it was claimed meanwhile. */
-    async postpone(delivery: DueDelivery, until: number, now: number): Promise<void> {
-      await db.update(deliveries).set({ dueAt: until }).where(unclaimed(delivery, now));
     },
 
     /** Lets it wait until its endpoint has answered a ping. */
@@ -200,6 +196,10 @@ export function deliveryRepository(db: Database) {
         eq(deliveries.status, "pending"),
       ) as SQL;
       const isHeld = sql`exists (select 1 from ${deliveries} where ${held})`;
+      // Whoever sent it again meanwhile began a new run, which a failure of the earlier one does not end.
+      const { attemptsBefore } = deliveries;
+      const inRun =
+        outcome.status === "delivered" ? held : and(held, eq(attemptsBefore, delivery.attemptsBefore));
       const { id, url, firstFailureAt } = delivery.endpoint;
       const key = { id, app: delivery.app, livemode: delivery.livemode };
       const writes: [BatchItem<"sqlite">, ...BatchItem<"sqlite">[]] = [insertAttempt(db, attempt, held)];
@@ -214,7 +214,8 @@ export function deliveryRepository(db: Database) {
           db
             .update(webhookEndpoints)
             .set({ lane, firstFailureAt: answered ? null : since })
-            .where(and(eq(webhookEndpoints.id, id), changes, isHeld)),
+            // An address that it has left says nothing about it.
+            .where(and(eq(webhookEndpoints.id, id), eq(webhookEndpoints.url, url), changes, isHeld)),
         );
       }
       if (outcome.enables) writes.push(...enable(db, key, url, now, isHeld));
@@ -225,7 +226,7 @@ export function deliveryRepository(db: Database) {
         const still = and(
           eq(webhookEndpoints.url, url),
           disables.reason === "failing" ? stillFails : undefined,
-          isHeld,
+          sql`exists (select 1 from ${deliveries} where ${disables.reason === "gone" ? held : inRun})`,
         );
         writes.push(...disable(db, key, disables.reason, disables.event, now, still));
       }
@@ -240,7 +241,8 @@ export function deliveryRepository(db: Database) {
             slowEndpoint: null,
             ...(outcome.dueAt === null ? { endedAt: now } : {}),
           })
-          .where(held),
+          .where(inRun),
+        db.update(deliveries).set({ leaseUntil: null, slowEndpoint: null }).where(held),
       );
       if (disables !== null) writes.push(skipPending(db, key, now));
       await db.batch(writes);
@@ -278,7 +280,8 @@ export function deliveryRepository(db: Database) {
         .select({ id: due.id, app: due.app, livemode: due.livemode, lane: webhookEndpoints.lane })
         .from(due)
         .leftJoin(webhookEndpoints, eq(webhookEndpoints.id, due.endpoint))
-        .where(lte(due.turn, perEndpoint))
+        // A slow endpoint gets no more at once anyway, and each attempt there wakes the next.
+        .where(lte(due.turn, sql`iif(${webhookEndpoints.lane} = 'slow', ${SLOW_WOKEN_MAX}, ${perEndpoint})`))
         .orderBy(asc(due.turn), asc(due.dueAt))
         .limit(limit);
       return rows.map((row) => ({ ...row, lane: row.lane ?? "slow" }));

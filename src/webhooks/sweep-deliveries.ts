@@ -5,8 +5,8 @@ import type { DeliveryRepository } from "./delivery-repository.ts";
 import { type DeliveryQueues, wakeDeliveries } from "./wake.ts";
 
 /** A run wakes this many at most, endpoint by endpoint in turn: one that has fallen behind keeps nobody waiting. */
-const WOKEN_MAX = 2000;
-const PER_ENDPOINT_MAX = 500;
+const WOKEN_MAX = 5000;
+const PER_ENDPOINT_MAX = 2000;
 /** Attempts, and deliveries that arrived, are kept for 30 days. */
 const RETENTION_MS = 30 * 86_400_000;
 const FORGET_MAX = 500;

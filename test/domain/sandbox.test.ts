@@ -260,21 +260,26 @@ describe("the sandbox in the Worker", () => {
     expect(await answer).toMatchObject({ kind: "unknown", failureCode: "channel_connection_error" });
   });
 
-  it("speaks for every name in test mode and for none in live mode", () => {
+  const keys = { MASTER_KEYS: "{}" };
+
+  it("speaks for every name in test mode, and in live mode for none", () => {
+    const trigger = (name: string) => ({ channel: name, description: "[sandbox:spacing:7]" });
     for (const name of ["alipay", "wx_pub", "stripe", "manual", "anything"]) {
-      expect(channelFor(name, false, {})).not.toBeNull();
-      expect(channelFor(name, true, { LOCAL_DEV: "true", SANDBOX_URL: "http://127.0.0.1:1" })).toBeNull();
+      expect(channelFor(name, false, keys)?.facts(trigger(name)).spacingMs).toBe(7);
+      const env = { ...keys, LOCAL_DEV: "true", SANDBOX_URL: "http://127.0.0.1:1" };
+      expect(channelFor(name, true, env)?.facts(trigger(name)).spacingMs ?? 0).not.toBe(7);
     }
+    expect(channelFor("anything", true, keys)).toBeNull();
   });
 
   it("is reached over HTTP on loopback in local development alone", () => {
     const url = "http://127.0.0.1:9";
-    expect(channelFor("alipay", false, { LOCAL_DEV: "true", SANDBOX_URL: url })).not.toBeNull();
-    expect(() => channelFor("alipay", false, { SANDBOX_URL: url })).toThrow("LOCAL_DEV");
+    expect(channelFor("alipay", false, { ...keys, LOCAL_DEV: "true", SANDBOX_URL: url })).not.toBeNull();
+    expect(() => channelFor("alipay", false, { ...keys, SANDBOX_URL: url })).toThrow("LOCAL_DEV");
     for (const elsewhere of ["http://sandbox.example", "https://127.0.0.1", "http://127.0.0.1.example"]) {
-      expect(() => channelFor("alipay", false, { LOCAL_DEV: "true", SANDBOX_URL: elsewhere })).toThrow(
-        "loopback",
-      );
+      expect(() =>
+        channelFor("alipay", false, { ...keys, LOCAL_DEV: "true", SANDBOX_URL: elsewhere }),
+      ).toThrow("loopback");
     }
   });
 });

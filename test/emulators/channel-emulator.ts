@@ -121,7 +121,7 @@ export interface ChannelProtocol {
   serve(request: ChannelRequest, operation: Operation): Answer | Promise<Answer>;
   /** How the channel says that it failed, or that it was asked too often. */
   failure(kind: "error" | "throttled"): Answer;
-  sign(answer: Answer): Answer | Promise<Answer>;
+  sign(answer: Answer, request: ChannelRequest): Answer | Promise<Answer>;
 }
 
 export async function startChannelServer(protocol: ChannelProtocol, faults: Faults, port = 0) {
@@ -134,14 +134,14 @@ export async function startChannelServer(protocol: ChannelProtocol, faults: Faul
     const operation = protocol.operationOf(request);
     const strike = faults.strikes(operation);
     if (strike?.does === "dropBefore") return "drop";
-    if (strike?.does === "errorBefore") return protocol.sign(protocol.failure("error"));
-    if (strike?.does === "throttle") return protocol.sign(protocol.failure("throttled"));
-    if (strike?.does === "answer") return protocol.sign(strike.answer);
+    if (strike?.does === "errorBefore") return protocol.sign(protocol.failure("error"), request);
+    if (strike?.does === "throttle") return protocol.sign(protocol.failure("throttled"), request);
+    if (strike?.does === "answer") return protocol.sign(strike.answer, request);
     const answer = await protocol.serve(request, operation);
     if (strike?.does === "dropAfter") return "drop";
-    if (strike?.does === "errorAfter") return protocol.sign(protocol.failure("error"));
+    if (strike?.does === "errorAfter") return protocol.sign(protocol.failure("error"), request);
     if (strike?.does === "delay") await sleep(strike.ms, undefined, { signal: closing.signal });
-    const signed = await protocol.sign(answer);
+    const signed = await protocol.sign(answer, request);
     return strike?.does === "rewrite" ? strike.rewrite(signed) : signed;
   }
 
@@ -236,17 +236,17 @@ export class Books<Order> {
     payment: EmulatedPayment,
     amount: number,
     order: Order,
-  ): { kind: "new" | "repeat"; refund: BookedRefund<Order> } | { kind: "discordant" | "exceeds" } {
+  ): { refund: BookedRefund<Order>; isNew: boolean } | "discordant" | "exceeds" {
     const known = this.numbers.get(number);
     if (known !== undefined) {
       known.submissions += 1;
-      if (known.payment === payment && known.amount === amount) return { kind: "repeat", refund: known };
+      if (known.payment === payment && known.amount === amount) return { refund: known, isNew: false };
       this.violations.push(`one number, two refunds: ${number}`);
-      return { kind: "discordant" };
+      return "discordant";
     }
     if (this.held(payment) + amount > payment.amount) {
       this.violations.push(`more than was paid: ${payment.transactionNo} ${number} ${amount}`);
-      return { kind: "exceeds" };
+      return "exceeds";
     }
     const now = Date.now();
     const { rates } = this.#faults;
@@ -262,7 +262,7 @@ export class Books<Order> {
       course: this.#courseFrom(now),
     };
     this.numbers.set(number, refund);
-    return { kind: "new", refund };
+    return { refund, isNew: true };
   }
 
   /** What a query finds. */

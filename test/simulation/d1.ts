@@ -85,11 +85,16 @@ export class SimulatedD1 {
     return Number(this.#statement("SELECT total_changes() AS n").get()?.n);
   }
 
+  #changes(): number {
+    return Number(this.#statement("SELECT changes() AS n").get()?.n);
+  }
+
   #prepare(query: string, bindings: SQLInputValue[], machine: Passage): Statement {
     const execute = (): Result => {
       const before = this.#totalChanges();
       const results = this.#statement(query).all(...bindings) as Record<string, unknown>[];
-      const changes = this.#totalChanges() - before;
+      // What triggers wrote beside is not counted.
+      const changes = this.#totalChanges() === before ? 0 : this.#changes();
       return { success: true, results, meta: { changes, duration: 0, rows_read: 0, rows_written: changes } };
     };
     return {

@@ -218,6 +218,8 @@ export class World {
         if (this.d1.faults.down) throw new Error("D1_ERROR: unreachable");
         return { app, livemode, channel, id: "ca_1", revision: 1, merchant: "m_1", credentials: "sealed", ...pinned };
       },
+      claimPayment: async () => true,
+      mayCall: async () => true,
       flush: (batch) =>
         alive(async () => {
           this.note("flush", batch.charge.id, batch.version, batch.refunds.length, batch.events.length);

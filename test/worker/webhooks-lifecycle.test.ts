@@ -8,6 +8,7 @@ import {
   newShop,
   readAttempts,
   readDelivery,
+  readEndpoint,
   SECONDS,
   World,
 } from "./webhook-fixture.ts";
@@ -52,7 +53,12 @@ describe("a new endpoint", () => {
     const world = new World(DOWN, OK);
     const { tenant, api, id, show } = await newShop(world, { enabled_events: ["*"] });
     await world.run();
-    expect(await show()).toMatchObject({ status: "pending", first_failure_at: SECONDS });
+    // The five days are for one that is enabled; a ping has its own schedule.
+    expect(await show()).toMatchObject({
+      status: "pending",
+      first_failure_at: SECONDS,
+      disable_at: null,
+    });
     const first = await happens(tenant, world.now);
     const second = await happens(tenant, world.now, { type: "refund.failed" });
     const unasked = await happens(tenant, world.now, { type: "refund.created" });
@@ -170,6 +176,20 @@ describe("another address", () => {
     expect(await show()).toMatchObject({ status: "enabled", url: ELSEWHERE });
     expect(world.requests.at(-1)?.url).toBe(ELSEWHERE);
     expect((await api("GET", path)).status).toBe(200);
+  });
+
+  test("is not blamed for what the earlier one answers", async () => {
+    const world = new World(OK);
+    const { tenant, api, id, path, show } = await newShop(world);
+    await world.run();
+    await happens(tenant, NOW);
+    world.answers(async () => {
+      await api("POST", path, { url: ELSEWHERE });
+      return DOWN.clone();
+    });
+    await world.consume([(await deliveriesTo(id, "refund.succeeded"))[0]?.message]);
+    expect(await show()).toMatchObject({ status: "pending", first_failure_at: null, disable_at: null });
+    expect(await readEndpoint(id)).toMatchObject({ lane: "fast" });
   });
 
   test("ends the pings of the earlier one", async () => {

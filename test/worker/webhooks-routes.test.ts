@@ -5,6 +5,7 @@ import { database } from "../../src/db/client.ts";
 import { unseal } from "../../src/sealing/sealing.ts";
 import { webhookEndpoints } from "../../src/webhooks/table.ts";
 import {
+  eventsOf,
   newClient,
   newDelivery,
   newEndpoint,
@@ -120,6 +121,7 @@ describe("creating an endpoint", () => {
       json: { error: { type: "invalid_request_error" } },
     });
     expect((await call("GET", PATH)).json.data).toHaveLength(16);
+    expect(await eventsOf(tenant, "webhook_endpoint.ping")).toHaveLength(16);
 
     const live = await newClient({ ...tenant, livemode: true });
     expect((await live("POST", PATH, { url: URL_GIVEN })).status).toBe(200);

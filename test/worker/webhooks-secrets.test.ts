@@ -32,16 +32,12 @@ async function newRolled(world: World) {
   const roll = (body?: Record<string, unknown>) => shop.api("POST", `${shop.path}/roll_secret`, body);
   /** Which of the secrets verify what is sent now. */
   const signing = async (...secrets: string[]) => {
-    const { body } = await newDelivery(shop.tenant, shop, { dueAt: world.now }).then(
-      async ({ event, message }) => {
-        await world.consume([message]);
-        return event;
-      },
-    );
+    const { event, message } = await newDelivery(shop.tenant, shop, { dueAt: world.now });
+    await world.consume([message]);
     const headers = world.requests.at(-1)?.headers ?? {};
     const verifies = secrets.map((secret) => {
       try {
-        return new Webhook(secret).verify(body, headers) !== undefined;
+        return new Webhook(secret).verify(event.body, headers) !== undefined;
       } catch {
         return false;
       }
@@ -185,9 +181,7 @@ describe("of ten racing rolls", () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => roll({ expires_in: 0 })));
     const made = answers.filter(({ status }) => status === 200).map(({ json }) => json.secret as string);
     expect(made.length).toBeGreaterThan(0);
-    expect(new Set(answers.map(({ status }) => status))).toEqual(
-      new Set([200, 503]).intersection(new Set(answers.map(({ status }) => status))),
-    );
+    for (const { status } of answers) expect([200, 503]).toContain(status);
     const { verifies, signatures } = await signing(first, ...made);
     expect([verifies.filter((one) => one).length, signatures, verifies[0]]).toEqual([1, 1, false]);
   });
@@ -230,8 +224,10 @@ test("no answer but those of create and roll, no event, no row and no log line c
     lost,
   );
   await see("DELETE", path);
-  const { results } = await env.DB.prepare("SELECT * FROM webhook_endpoints, events, deliveries").all();
-  texts.push(JSON.stringify(results), ...said);
+  for (const table of ["webhook_endpoints", "events", "deliveries", "delivery_attempts"]) {
+    texts.push(JSON.stringify((await env.DB.prepare(`SELECT * FROM ${table}`).all()).results));
+  }
+  texts.push(...said);
 
   expect(secrets.every((secret) => /^whsec_.{44}$/.test(secret))).toBe(true);
   expect(said.length).toBeGreaterThan(0);

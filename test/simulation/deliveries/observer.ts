@@ -10,6 +10,8 @@ const EARLY_MS = 1000;
 /** Nobody posts as late after a claim, unless the machine was frozen. */
 const UNDER_WAY_MS = 45_000;
 const SLOW_AT_ONCE = 5;
+/** Later times wait for the sweeper. */
+const MESSAGE_DELAY_MAX_MS = 10 * 60_000;
 const FAILING_MS = 5 * 86_400_000;
 
 /** What an endpoint looked like when an event happened. */
@@ -33,8 +35,14 @@ interface Course {
   notBefore: number;
   /** The numbers of the attempts that were written down. */
   recorded: Set<number>;
+  /** When the newest of them ended. */
+  endedAt: number | null;
   /** A person had it sent. */
   sentByHand: boolean;
+  /** When it was last said when it is due. */
+  plannedAt: number;
+  /** It found no room in the slow lane. */
+  crowded: boolean;
 }
 
 export class Observer {
@@ -55,10 +63,12 @@ export class Observer {
   readonly reasons = new Map<string, number>();
   /** How much later than due attempts were begun; only what is due while all is calm counts. */
   calmSince = Number.POSITIVE_INFINITY;
-  latest = { ms: 0, delivery: "" };
+  readonly latest = { swept: { ms: 0, delivery: "" }, woken: { ms: 0, delivery: "" } };
   /** From when on rates are held exactly: wake-ups that were lost come all at once. */
   ratesSince = Number.POSITIVE_INFINITY;
   attempts = 0;
+  /** Endpoints that this transaction has to disable. */
+  readonly #givenUp = new Set<string>();
   /** The factors of jitter that schedules were stretched by. */
   readonly jitter: number[] = [];
 
@@ -79,7 +89,15 @@ export class Observer {
   course(delivery: string): Course {
     let course = this.#courses.get(delivery);
     if (course === undefined) {
-      course = { claims: [], notBefore: 0, recorded: new Set(), sentByHand: false };
+      course = {
+        claims: [],
+        notBefore: 0,
+        recorded: new Set(),
+        endedAt: null,
+        sentByHand: false,
+        plannedAt: this.#clock.time,
+        crowded: false,
+      };
       this.#courses.set(delivery, course);
     }
     return course;
@@ -145,6 +163,11 @@ export class Observer {
       }
     }
     for (const id of touched) this.#checkEndpoint(id);
+    for (const id of this.#givenUp) {
+      const { status } = this.mirror.endpoints.get(id) as EndpointRow;
+      if (status !== "disabled") this.#violation(`${id} has failed for five days and is still ${status}`);
+    }
+    this.#givenUp.clear();
   }
 
   #happened(event: EventRow): void {
@@ -167,6 +190,7 @@ export class Observer {
   #recorded({ delivery, number, http_status, failure, started_at, duration_ms }: AttemptWrite): void {
     const course = this.course(delivery);
     course.recorded.add(number);
+    course.endedAt = started_at + duration_ms;
     const row = this.mirror.deliveries.get(delivery) as DeliveryRow;
     this.#note("recorded", delivery, number, http_status ?? failure ?? "nothing");
     const receipt = this.#receivers.receipts.get(delivery)?.find((one) => one.number === number);
@@ -185,6 +209,7 @@ export class Observer {
     const claim = course.claims.find((one) => one.number === number) as Claim;
     const earliest = earliestDelay(claim.schedule, number - row.attempts_before, answer, this.#clock.time);
     course.notBefore = started_at + duration_ms + earliest;
+    this.#checkGivenUp(row.endpoint, started_at);
   }
 
   #endpointChanged(row: EndpointRow, before: EndpointRow | null): void {
@@ -232,21 +257,42 @@ export class Observer {
     if (!exhausted && !running) this.#violation(`${row.id} was disabled without an exhausted delivery`);
   }
 
+  /** Who has failed for so long is disabled together with the attempt that shows it; here, before its writes are read. */
+  #checkGivenUp(id: string, startedAt: number): void {
+    const endpoint = this.mirror.endpoints.get(id) as EndpointRow;
+    const since = (endpoint.first_failure_at ?? Number.POSITIVE_INFINITY) * 1000;
+    if (endpoint.status !== "enabled" || endpoint.deleted_at !== null || startedAt - since < FAILING_MS) return;
+    const exhausted = [...this.mirror.deliveries.values()].some(
+      (row) =>
+        row.endpoint === id &&
+        row.status === "exhausted" &&
+        (row.ended_at ?? 0) >= since &&
+        (row.ended_at ?? 0) < startedAt,
+    );
+    if (exhausted) this.#givenUp.add(id);
+  }
+
   #deliveryChanged(row: DeliveryRow, before: DeliveryRow | null): void {
     const endpoint = this.mirror.endpoints.get(row.endpoint);
     if (endpoint === undefined || endpoint.app !== row.app || endpoint.livemode !== row.livemode) {
       this.#violation(`I14: ${row.id} leads to an endpoint of another app or mode`);
       return;
     }
-    if (row.trigger === "manual") this.course(row.id).sentByHand = true;
+    const course = this.course(row.id);
+    if (row.trigger === "manual") course.sentByHand = true;
     if (before === null) {
       this.#note("delivery", row.id, row.event, row.endpoint, row.status, row.due_at ?? "held");
       return;
     }
     if (row.attempts > before.attempts) this.#claimed(row, before, endpoint);
+    if (row.due_at !== before.due_at) {
+      course.plannedAt = this.#clock.time;
+      const isUntouched = row.attempts === before.attempts && row.lease_until === before.lease_until;
+      course.crowded = isUntouched && row.slot_at === before.slot_at && row.trigger === before.trigger;
+    }
     const isNewRun = row.attempts_before !== before.attempts_before;
     const isWished = row.trigger === "manual";
-    if (isNewRun || isWished || row.due_at === null) this.course(row.id).notBefore = 0;
+    if (isNewRun || isWished || row.due_at === null) course.notBefore = 0;
     if (before.lease_until !== null && row.lease_until === null) this.#planned(row);
     if (row.status === before.status) return;
     this.#note("became", row.id, row.status);
@@ -272,12 +318,14 @@ export class Observer {
 
   /** Remembers by how much dice stretched what the schedule says. */
   #planned(row: DeliveryRow): void {
-    const claim = this.course(row.id).claims.at(-1);
-    const receipt = this.#receivers.receipts.get(row.id)?.at(-1);
-    if (row.due_at === null || claim === undefined || receipt?.answer == null || receipt.until === null) return;
+    const { claims, endedAt } = this.course(row.id);
+    const claim = claims.at(-1);
+    const receipts = this.#receivers.receipts.get(row.id);
+    const answer = receipts?.find(({ number }) => number === row.attempts)?.answer;
+    if (row.due_at === null || claim === undefined || answer == null || endedAt === null) return;
     const number = row.attempts - row.attempts_before;
-    const factor = stretch(claim.schedule, number, receipt.answer, row.due_at - receipt.until);
-    if (factor !== null && receipt.number === row.attempts) this.jitter.push(factor);
+    const factor = stretch(claim.schedule, number, answer, row.due_at - endedAt);
+    if (factor !== null) this.jitter.push(factor);
   }
 
   #claimed(row: DeliveryRow, before: DeliveryRow, endpoint: EndpointRow): void {
@@ -317,10 +365,19 @@ export class Observer {
     this.#checkCrowd(endpoint, now);
   }
 
-  #checkLateness(row: DeliveryRow, { due_at, lease_until }: DeliveryRow): void {
-    const since = Math.max(due_at ?? 0, lease_until ?? 0, this.calmSince);
+  /** Who is due soon is woken by a message; who is due later, or found no room, waits for the sweeper. */
+  #checkLateness(row: DeliveryRow, { due_at, lease_until, slow_endpoint }: DeliveryRow): void {
+    const since = Math.max(due_at ?? 0, lease_until ?? 0);
+    if (since < this.calmSince) return;
     const late = this.#clock.time - since;
-    if (late > this.latest.ms) this.latest = { ms: late, delivery: row.id };
+    const course = this.course(row.id);
+    // What endpoints give rise to is said without haste: nobody sends a message for it.
+    const isOwn = this.mirror.events.get(row.event)?.type === "webhook_endpoint.disabled";
+    const isSoon = since - course.plannedAt < MESSAGE_DELAY_MAX_MS && slow_endpoint === null;
+    const isWoken = isSoon && !course.crowded && !isOwn;
+    const latest = this.latest[isWoken ? "woken" : "swept"];
+    if (late > latest.ms) Object.assign(latest, { ms: late, delivery: row.id });
+    course.crowded = false;
   }
 
   /** One second's worth at once, and the rate from then on. */
@@ -365,6 +422,10 @@ export class Observer {
       }
       if (row.due_at === null && this.mirror.isPing(row)) this.#violation(`I9: the ping ${row.id} is held`);
     }
+    const pings = [...this.mirror.open.values()].filter(
+      (row) => row.endpoint === id && this.mirror.isPing(row) && (row.lease_until ?? 0) <= this.#clock.time,
+    );
+    if (pings.length > 1) this.#violation(`${id} has ${pings.length} open pings`);
     const secrets = JSON.parse(endpoint.secrets) as SealedSecret[];
     const soon = this.#clock.time + ROLL_SECONDS.max * 1000;
     if (secrets.length > 3 || secrets.some(({ expiresAt }) => expiresAt !== null && expiresAt > soon)) {

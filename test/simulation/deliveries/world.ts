@@ -1,7 +1,7 @@
 // The machines, queues, D1 and receivers of a run, in virtual time, and what the Worker does with them: its consumers,
 // its cron and its requests, with the production code in the middle.
 import type { Random } from "../../../src/ids.ts";
-import { database } from "../../../src/db/client.ts";
+import { type Database, database } from "../../../src/db/client.ts";
 import type { EventType } from "../../../src/events/event.ts";
 import { type DeliveryTools, deliverEvent } from "../../../src/webhooks/deliver-event.ts";
 import type { DeliveryMessage, Lane, Wakeable } from "../../../src/webhooks/delivery.ts";
@@ -22,9 +22,10 @@ import { Receivers } from "./receivers.ts";
 /** Something about the service that is made wrong on purpose, to see that it is noticed. */
 export interface Mutant {
   /** Wraps what an attempt is made with. */
-  tools?: (tools: DeliveryTools, world: DeliveryWorld) => DeliveryTools;
-  /** Nobody sweeps. */
+  tools?: (tools: DeliveryTools, db: Database) => DeliveryTools;
   sweepless?: boolean;
+  wakeless?: boolean;
+  flushesInTwo?: boolean;
 }
 
 const START = Date.UTC(2027, 0, 15);
@@ -121,7 +122,7 @@ export class DeliveryWorld {
     return outcome;
   }
 
-  db(machine: Machine) {
+  db(machine: Machine): Database {
     const DB = this.d1.bindingOf((call) => machine.through(call));
     return database({ DB }, "", false);
   }
@@ -131,14 +132,17 @@ export class DeliveryWorld {
   }
 
   async wake(machine: Machine, deliveries: readonly Wakeable[], delaySeconds = 0): Promise<void> {
+    if (this.mutant.wakeless) return;
     await machine.through(() => wakeDeliveries(this.queues(machine), deliveries, delaySeconds));
   }
 
   /** Makes an attempt and sends the wake-ups that follow, as `attempt-delivery.ts` does. */
   async attempt(message: DeliveryMessage, via: Lane | null, machine: Machine): Promise<void> {
-    const wake = await deliverEvent(message, via, this.#tools(machine));
-    if (wake === null || wake.delayMs > MESSAGE_DELAY_MAX_MS) return;
-    await this.wake(machine, wake.deliveries, Math.floor(wake.delayMs / 1000));
+    const wakes = await deliverEvent(message, via, this.#tools(machine));
+    for (const { deliveries, delayMs } of wakes) {
+      if (delayMs > MESSAGE_DELAY_MAX_MS) continue;
+      await this.wake(machine, deliveries, Math.floor(delayMs / 1000));
+    }
   }
 
   /** Sweeps every minute. Sweeps that would find nothing are left out, but for one an hour. */
@@ -187,7 +191,7 @@ export class DeliveryWorld {
         this.violation(`${kind} ${JSON.stringify(facts)}`);
       },
     };
-    return this.mutant.tools?.(tools, this) ?? tools;
+    return this.mutant.tools?.(tools, this.db(machine)) ?? tools;
   }
 
   #queue(lane: Lane, settings: ConstructorParameters<typeof SimulatedQueue>[2]) {

@@ -1,0 +1,60 @@
+// Channel accounts on the wire: credentials go in and never come out.
+import * as z from "zod";
+import { plainText } from "../http/wire.ts";
+import { connectorOf } from "./channels.ts";
+import type { AccountRow } from "./repository.ts";
+
+/** The connector's own check says what belongs into them. */
+const credentials = z.record(z.string(), z.unknown());
+
+export const createAccountSchema = z.strictObject({
+  /** A channel name as charges have it: `wx_pub`, `alipay`, … */
+  channel: z.string().regex(/^[a-z0-9_]{1,32}$/),
+  credentials,
+  description: plainText(0, 255).nullish(),
+});
+
+/** Body of a rotation: the same merchant with other keys. */
+export const updateAccountSchema = z.strictObject({
+  credentials: credentials.optional(),
+  description: plainText(0, 255).nullish(),
+});
+
+export const accountSchema = z.object({
+  id: z.string(),
+  object: z.literal("channel_account"),
+  channel: z.string(),
+  connector: z.string(),
+  livemode: z.boolean(),
+  revision: z.int(),
+  merchant: z.string(),
+  notice_keys: z.array(z.string()),
+  description: z.string().nullable(),
+  created: z.int(),
+  retired_at: z.int().nullable(),
+});
+export type AccountObject = z.output<typeof accountSchema>;
+
+export const accountCheckSchema = z.object({
+  object: z.literal("channel_account_check"),
+  account: z.string(),
+  status: z.enum(["ok", "refused", "unknown", "unsupported"]),
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+});
+
+export function accountObject(account: AccountRow): AccountObject {
+  return {
+    id: account.id,
+    object: "channel_account",
+    channel: account.channel,
+    connector: connectorOf(account.channel) ?? account.channel,
+    livemode: account.livemode,
+    revision: account.revision,
+    merchant: account.merchant,
+    notice_keys: account.noticeKeys,
+    description: account.description,
+    created: account.created,
+    retired_at: account.retiredAt,
+  };
+}

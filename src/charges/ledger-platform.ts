@@ -1,0 +1,50 @@
+// What a ledger stands on in a Worker: the Durable Object's storage and timers, the channels, D1 and the queues.
+import { channelFor, connectorOf } from "../channels/channels.ts";
+import { claimChannelPayment, findAccount } from "../channels/repository.ts";
+import { database } from "../db/client.ts";
+import { sleep } from "../deadline.ts";
+import type { Env } from "../env.ts";
+import { wakeDeliveries } from "../webhooks/wake.ts";
+import { flushToD1 } from "./flush.ts";
+import type { LedgerPorts } from "./ledger-ports.ts";
+import { findHydration } from "./repository.ts";
+
+/** `env` is asked for at each use: a test may exchange a binding while the object lives. */
+export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
+  const { storage } = ctx;
+  return {
+    storage: {
+      sql: storage.sql,
+      transactionSync: (work) => storage.transactionSync(work),
+      // Its promise only says that the write is durable, which the output gate waits for anyway.
+      setAlarm: (at) => void storage.setAlarm(at),
+    },
+    now: () => Date.now(),
+    random: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    sleep,
+    channel: (name, livemode) => channelFor(name, livemode, env()),
+    account: (charge, pinned) => findAccount(database(env(), charge.app, charge.livemode), charge, pinned),
+    claimPayment: (charge, { merchant }, transactionNo) =>
+      claimChannelPayment(
+        database(env(), charge.app, charge.livemode),
+        connectorOf(charge.channel) ?? charge.channel,
+        merchant,
+        transactionNo,
+        charge,
+      ),
+    mayCall: async ({ id }, again) => {
+      const budget = again ? env().CHANNEL_RETRIES : env().CHANNEL_CALLS;
+      return budget === undefined || (await budget.limit({ key: id })).success;
+    },
+    flush: async (batch) => {
+      const { app, livemode } = batch.charge;
+      const { receipt, deliveries } = await flushToD1(database(env(), app, livemode), batch);
+      // Wake-up calls only: the rows are written, and the cron finds whatever is not woken.
+      void wakeDeliveries(env(), deliveries);
+      return receipt;
+    },
+    projection: (charge) =>
+      findHydration(database(env(), charge.app, charge.livemode), charge.app, charge.livemode, charge.id),
+    alert: (kind, facts) => console.error(JSON.stringify({ alert: kind, ...facts })),
+  };
+}

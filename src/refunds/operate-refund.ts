@@ -1,0 +1,69 @@
+// What people do to a refund besides making it: have the channel asked now, take it in hand, end it in the channel's place.
+import type { Principal } from "../auth/principal.ts";
+import { CALL, type LedgerSurface, type SyncAnswer } from "../charges/ledger-calls.ts";
+import { callLedger } from "../charges/ledger-client.ts";
+import type { Env } from "../env.ts";
+import { ProblemError } from "../http/problem.ts";
+import { isId } from "../ids.ts";
+import type { Resolution } from "./refund.ts";
+
+/** How long a channel may take on top of what a ledger may: its time-out and that of the payment's check. */
+const CHANNEL_PATIENCE_MS = 30_000;
+
+export interface RefundReference {
+  charge: string;
+  refund: string;
+}
+
+/** Answers with the rendered refund once the channel has answered. */
+export function syncRefund(env: Env, principal: Principal, reference: RefundReference): Promise<string> {
+  const { refund } = reference;
+  return operate(env, principal, reference, (ledger) => ledger.sync({ ...requiring("sync"), refund }));
+}
+
+/** `by`: who takes it in hand. */
+export function claimRefund(
+  env: Env,
+  principal: Principal,
+  reference: RefundReference,
+  by: string,
+): Promise<string> {
+  const { refund } = reference;
+  return operate(env, principal, reference, (ledger) => ledger.claim({ ...requiring("claim"), refund, by }));
+}
+
+export function resolveRefund(
+  env: Env,
+  principal: Principal,
+  reference: RefundReference,
+  resolution: Omit<Resolution, "at">,
+  transactionNo: string | null,
+): Promise<string> {
+  const { refund } = reference;
+  return operate(env, principal, reference, (ledger) =>
+    ledger.resolve({ ...requiring("resolve"), refund, resolution, transactionNo }),
+  );
+}
+
+function requiring(feature: string) {
+  return { ...CALL, requires: [feature] };
+}
+
+async function operate(
+  env: Env,
+  { app, livemode, settings }: Principal,
+  { charge, refund }: RefundReference,
+  work: (ledger: LedgerSurface) => Promise<SyncAnswer>,
+): Promise<string> {
+  const unknown = new ProblemError({ code: "not_found", object: "refund", id: refund });
+  // A guess is refused before it costs anything.
+  if (!isId("charge", charge) || !isId("refund", refund)) throw unknown;
+  const reference = { app, livemode, charge };
+  const outcome = await callLedger(env, reference, settings.location_hint, CHANNEL_PATIENCE_MS, work);
+  if ("failed" in outcome) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+  const { answer } = outcome;
+  // A charge without a ledger has no refunds.
+  if ("unhydrated" in answer) throw unknown;
+  if ("refusal" in answer) throw new ProblemError(answer.refusal);
+  return answer.ok.refund;
+}

@@ -1,0 +1,254 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { database } from "../../src/db/client.ts";
+import { deliveryRepository } from "../../src/webhooks/delivery-repository.ts";
+import { wakeDeliveries } from "../../src/webhooks/wake.ts";
+import {
+  NOW,
+  newClient,
+  newDelivery,
+  newDue,
+  newEndpoint,
+  newTenant,
+  readAttempts,
+  readDelivery,
+  readEndpoint,
+  type Tenant,
+  World,
+} from "./webhook-fixture.ts";
+
+const OK = new Response("thanks");
+const DOWN = new Response(null, { status: 500 });
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: NOW });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** An endpoint with a rate limit and deliveries that are all due now, their messages in the queue. */
+async function newBurst(world: World, rateLimit: number | null, count: number) {
+  const tenant = await newTenant();
+  const endpoint = await newEndpoint(tenant, { rateLimit });
+  const burst = [];
+  for (let i = 0; i < count; i++) burst.push(await newDelivery(tenant, endpoint));
+  await wakeDeliveries(
+    world.env,
+    burst.map(({ id }) => ({ ...tenant, id, lane: "fast" })),
+  );
+  return { tenant, endpoint, ids: burst.map(({ id }) => id) };
+}
+
+/** How many requests were made in each second since NOW. */
+function perSecond(world: World): number[] {
+  const seconds: number[] = [];
+  for (const { at } of world.requests) {
+    const second = Math.floor((at - NOW) / 1000);
+    seconds[second] = (seconds[second] ?? 0) + 1;
+  }
+  return Array.from(seconds, (count) => count ?? 0);
+}
+
+/** Every request came in its turn, or within the second after: a queue delays by whole seconds. */
+function expectPaced(world: World, rate: number) {
+  world.requests.forEach(({ at }, i) => {
+    const turn = NOW + i * Math.ceil(1000 / rate);
+    expect(at).toBeGreaterThanOrEqual(turn);
+    expect(at).toBeLessThanOrEqual(turn + 1000);
+  });
+}
+
+const statusesOf = async (ids: string[]) =>
+  (await Promise.all(ids.map((id) => readDelivery(id)))).map((row) => row?.status);
+
+describe("a rate limit", () => {
+  test.each([
+    [1, 5],
+    [4, 13],
+    [10, 25],
+  ])("of %i a second spreads %i deliveries", async (rate, count) => {
+    const world = new World(OK);
+    const { ids } = await newBurst(world, rate, count);
+    await world.run(NOW + 60_000);
+    expect(new Set(await statusesOf(ids))).toEqual(new Set(["delivered"]));
+    expect(world.requests).toHaveLength(count);
+    expectPaced(world, rate);
+    for (const id of ids) expect(await readAttempts(id)).toHaveLength(1);
+  });
+
+  test("keeps to its pace when a second burst comes on top", async () => {
+    const world = new World(OK);
+    const { tenant, endpoint } = await newBurst(world, 5, 12);
+    await world.run(NOW + 1500);
+    for (let i = 0; i < 10; i++) {
+      const { id } = await newDelivery(tenant, endpoint, { dueAt: world.now });
+      await wakeDeliveries(world.env, [{ ...tenant, id, lane: "fast" }]);
+    }
+    await world.run(NOW + 60_000);
+    expect(world.requests).toHaveLength(22);
+    expectPaced(world, 5);
+  });
+
+  test("is kept to by the sweeper, too, when the messages are lost", async () => {
+    const world = new World(OK);
+    const { tenant, ids } = await newBurst(new World(), 3, 9);
+    for (let second = 0; second < 6; second++) {
+      world.at(NOW + second * 1000);
+      const due = await deliveryRepository(database(env, "", false)).listOverdue(world.now, 500, 2000);
+      await world.consume(
+        due.filter(({ app }) => app === tenant.app).map(({ id }) => ({ ...message(tenant), delivery: id })),
+      );
+    }
+    expect(new Set(await statusesOf(ids))).toEqual(new Set(["delivered"]));
+    expect(Math.max(...perSecond(world))).toBeLessThanOrEqual(3);
+  });
+
+  test("of another endpoint holds nobody up, and none is no limit", async () => {
+    const world = new World(OK);
+    await newBurst(world, 1, 4);
+    const free = await newBurst(world, null, 20);
+    await world.run();
+    expect(new Set(await statusesOf(free.ids))).toEqual(new Set(["delivered"]));
+  });
+
+  test("costs no attempt of the schedule, and a retry takes a place of its own", async () => {
+    const world = new World(DOWN);
+    const { ids } = await newBurst(world, 1, 3);
+    await world.run(NOW + 3000);
+    expect(world.requests).toHaveLength(3);
+    expectPaced(world, 1);
+    for (const id of ids) {
+      expect(await readDelivery(id)).toMatchObject({ status: "pending", attempts: 1, slotAt: null });
+    }
+    world.answers(OK);
+    await world.run(NOW + 30_000);
+    expect(new Set(await statusesOf(ids))).toEqual(new Set(["delivered"]));
+    expect(Math.max(...perSecond(world))).toBeLessThanOrEqual(1);
+  });
+
+  test("does not hold up a person's ping", async () => {
+    const world = new World(OK);
+    const { tenant, endpoint } = await newBurst(world, 1, 5);
+    await world.run();
+    const call = await newClient(tenant, undefined, world);
+    vi.spyOn(globalThis, "fetch").mockImplementation(async () => OK.clone());
+    const { json } = await call("POST", `/v1/webhook_endpoints/${endpoint.id}/ping`);
+    expect(json).toMatchObject({ status: "delivered", attempts: 1 });
+  });
+
+  test("that is raised lets go at once of what waited under the lower one", async () => {
+    const world = new World(OK);
+    const { tenant, endpoint, ids } = await newBurst(world, 1, 30);
+    await world.run();
+    const call = await newClient(tenant, undefined, world);
+    expect((await readDelivery(ids[29] ?? ""))?.dueAt).toBeGreaterThan(NOW + 20_000);
+    await call("POST", `/v1/webhook_endpoints/${endpoint.id}`, { rate_limit: 1000 });
+    const waiting = (await Promise.all(ids.map((id) => readDelivery(id)))).filter(
+      (row) => row?.status === "pending",
+    );
+    for (const row of waiting) expect(row).toMatchObject({ dueAt: NOW, slotAt: null });
+    await world.consume(waiting.map((row) => ({ ...message(tenant), delivery: row?.id })));
+    await world.run(NOW + 1000);
+    expect(new Set(await statusesOf(ids))).toEqual(new Set(["delivered"]));
+  });
+
+  test("that is taken away lets go of them, too", async () => {
+    const world = new World(OK);
+    const { tenant, endpoint, ids } = await newBurst(world, 1, 10);
+    await world.run();
+    const call = await newClient(tenant, undefined, world);
+    await call("POST", `/v1/webhook_endpoints/${endpoint.id}`, { rate_limit: null });
+    await world.consume(ids.map((id) => ({ ...message(tenant), delivery: id })));
+    expect(new Set(await statusesOf(ids))).toEqual(new Set(["delivered"]));
+    expect(await readEndpoint(endpoint.id)).toMatchObject({ rateLimit: null, nextSlotAt: null });
+  });
+});
+
+const message = ({ app, livemode }: Tenant) => ({ app, livemode });
+
+describe("the slow lane", () => {
+  test("takes over a message that the fast queue brings for a slow endpoint, without an attempt", async () => {
+    const world = new World(OK);
+    const { delivery } = await newDue({ lane: "slow" });
+    expect(await world.consume([delivery.message], { via: "fast" })).toEqual(["ack"]);
+    expect(world.requests).toEqual([]);
+    expect(world.sent).toEqual([{ lane: "slow", body: delivery.message, delaySeconds: 0 }]);
+    expect(await readDelivery(delivery.id)).toMatchObject({ status: "pending", attempts: 0, dueAt: NOW });
+    await world.run();
+    expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered", attempts: 1 });
+  });
+
+  test("delivers to an endpoint that is fast again", async () => {
+    const world = new World(OK);
+    const { delivery } = await newDue({ lane: "fast" });
+    await world.consume([delivery.message], { via: "slow" });
+    expect(await readDelivery(delivery.id)).toMatchObject({ status: "delivered" });
+  });
+
+  test("has five attempts to one endpoint under way at most; the others wait, and lose no attempt", async () => {
+    const world = new World();
+    const { tenant, receiver, delivery } = await newDue({ lane: "slow" });
+    const burst = [delivery];
+    for (let i = 1; i < 12; i++) burst.push(await newDelivery(tenant, receiver));
+    const elsewhere = await newDue({ lane: "slow", url: "https://other.example.com/" });
+
+    const { promise: hanging, resolve: answer } = Promise.withResolvers<void>();
+    let asked = 0;
+    world.answers(async (url) => {
+      if (url === "https://other.example.com/") return OK.clone();
+      asked++;
+      await hanging;
+      return OK.clone();
+    });
+    let turnedAway = 0;
+    const consumed = burst.map(async ({ message: body }) => {
+      await world.consume([body], { via: "slow" });
+      turnedAway++;
+    });
+    await vi.waitFor(() => expect(turnedAway).toBe(7));
+    expect(asked).toBe(5);
+    // It holds up nobody else.
+    await world.consume([elsewhere.delivery.message], { via: "slow" });
+    expect(await readDelivery(elsewhere.delivery.id)).toMatchObject({ status: "delivered" });
+    answer();
+    await Promise.all(consumed);
+
+    const rows = await Promise.all(burst.map(({ id }) => readDelivery(id)));
+    expect(rows.filter((row) => row?.status === "delivered" && row.attempts === 1)).toHaveLength(5);
+    expect(rows.filter((row) => row?.status === "pending" && row.attempts === 0)).toHaveLength(7);
+    // Those that ended woke those that wait.
+    await world.run();
+    expect(new Set(await statusesOf(burst.map(({ id }) => id)))).toEqual(new Set(["delivered"]));
+  });
+
+  test("goes on with the next as soon as one has ended: a backlog at a slow receiver needs no cron", async () => {
+    const world = new World();
+    const { tenant, receiver, delivery } = await newDue({ lane: "slow" });
+    const backlog = [delivery];
+    for (let i = 1; i < 40; i++) backlog.push(await newDelivery(tenant, receiver));
+    world.answers(async () => {
+      world.at(world.now + 4000);
+      return OK.clone();
+    });
+    await world.consume([delivery.message], { via: "slow" });
+    await world.run(NOW + 600_000);
+    expect(new Set(await statusesOf(backlog.map(({ id }) => id)))).toEqual(new Set(["delivered"]));
+    expect(world.requests).toHaveLength(40);
+  });
+
+  test("counts no attempt that ended, nor one whose lease is over", async () => {
+    const world = new World(DOWN);
+    const { tenant, receiver } = await newDue({ lane: "slow" });
+    const lost = { attempts: 1, leaseUntil: NOW, slowEndpoint: receiver.id };
+    for (let i = 0; i < 5; i++) await newDelivery(tenant, receiver, lost);
+    for (let i = 0; i < 7; i++) {
+      const { message: body, id } = await newDelivery(tenant, receiver);
+      await world.consume([body], { via: "slow" });
+      expect(await readDelivery(id)).toMatchObject({ attempts: 1, slowEndpoint: null, leaseUntil: null });
+    }
+    expect(world.requests).toHaveLength(7);
+  });
+});
