@@ -3,6 +3,7 @@ import { DrizzleQueryError } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
+import { noticeRoutes } from "./channels/notice-routes.ts";
 import { channelAccountRoutes } from "./channels/routes.ts";
 import { chargeRoutes } from "./charges/routes.ts";
 import { DatabaseError } from "./db/client.ts";
@@ -59,6 +60,8 @@ app.use(async (c, next) => {
 });
 
 app.get("/healthz", () => json({ status: "ok" }));
+
+app.route("/notify", noticeRoutes);
 
 for (const route of routes) {
   const { params, query, body, handler } = route;

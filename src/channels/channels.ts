@@ -1,10 +1,14 @@
 // Which connector speaks for a channel name. In test mode every name is the sandbox; in live mode the sandbox is
 // never reached, and a name without a connector is null: its charges can be recorded, not refunded.
 import { type Env, isLocalDevelopment } from "../env.ts";
+import { alipay } from "./alipay/client.ts";
 import type { Channel, ConnectorPorts } from "./channel.ts";
 import { connectorPorts } from "./connector-ports.ts";
+import { manual } from "./manual/manual.ts";
 import { sandboxOverHttp } from "./sandbox/client.ts";
 import { sandbox } from "./sandbox/sandbox.ts";
+import { stripe } from "./stripe/stripe.ts";
+import { wechatpay } from "./wechatpay/client.ts";
 
 export type ChannelEnv = Pick<
   Env,
@@ -20,7 +24,23 @@ interface Connector {
 }
 
 /** Live connectors by the beginning of the channel's name: the first that fits. */
-const CONNECTORS: readonly (readonly [prefix: string, connector: Connector])[] = [];
+const CONNECTORS: readonly (readonly [prefix: string, connector: Connector])[] = [
+  [
+    "alipay",
+    { name: "alipay", connect: alipay, baseUrl: "https://openapi.alipay.com", emulator: "ALIPAY_URL" },
+  ],
+  [
+    "wx",
+    {
+      name: "wechatpay",
+      connect: wechatpay,
+      baseUrl: "https://api.mch.weixin.qq.com",
+      emulator: "WECHATPAY_URL",
+    },
+  ],
+  ["stripe", { name: "stripe", connect: stripe, baseUrl: "https://api.stripe.com", emulator: "STRIPE_URL" }],
+  ["manual", { name: "manual", connect: manual, baseUrl: "", emulator: null }],
+];
 
 const inProcess = sandbox((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
 

@@ -20,10 +20,10 @@ export async function notifyUrl(
   masterKeys: string,
   publicUrl: string,
   account: Pick<ChannelAccount, "channel" | "app" | "livemode">,
-  charge: string,
+  charge: string | null,
 ): Promise<string> {
   const { channel, app, livemode } = account;
-  const path = pathOf({ channel, app, livemode, charge });
+  const path = pathOf({ channel, app, livemode, ...(charge === null ? {} : { charge }) });
   const [newest] = await derivedSecrets(masterKeys, PURPOSE);
   if (newest === undefined) throw new Error("there is no master key");
   return `${publicUrl.replace(/\/+$/, "")}${path}/${await tagOf(newest, path)}`;

@@ -9,8 +9,9 @@ import { errorSchema, listObject, listSchema } from "../http/wire.ts";
 import { isId, mintId } from "../ids.ts";
 import { seal } from "../sealing/sealing.ts";
 import { type AccountCheck, type AccountFacts, CredentialsError } from "./channel.ts";
-import { channelFor } from "./channels.ts";
+import { channelFor, connectorOf } from "./channels.ts";
 import { credentialsContext } from "./connector-ports.ts";
+import { notifyUrl } from "./notify-url.ts";
 import {
   type AccountRow,
   addAccount,
@@ -21,6 +22,7 @@ import {
   retireAccount,
 } from "./repository.ts";
 import {
+  type AccountObject,
   accountCheckSchema,
   accountObject,
   accountSchema,
@@ -55,6 +57,13 @@ async function getAccount(c: Context, id: string): Promise<AccountRow> {
     : null;
   if (account === null) throw new ProblemError({ code: "not_found", object: "channel_account", id });
   return account;
+}
+
+async function rendered(c: Context, account: AccountRow): Promise<AccountObject> {
+  // The others are told an address with every refund.
+  const takesOne = connectorOf(account.channel) === "stripe" && c.env.PUBLIC_URL !== undefined;
+  const url = takesOne ? await notifyUrl(c.env.MASTER_KEYS, c.env.PUBLIC_URL ?? "", account, null) : null;
+  return accountObject(account, url);
 }
 
 /** What the channel's connector finds in the credentials. Throws the problem with them. */
@@ -108,7 +117,7 @@ export const channelAccountRoutes: Route[] = [
       if (!(await addAccount(database(c.env, app, livemode), account))) {
         throw new ProblemError({ code: "channel_account_exists", channel });
       }
-      return json(accountObject(account));
+      return json(await rendered(c, account));
     },
   }),
   route({
@@ -121,7 +130,8 @@ export const channelAccountRoutes: Route[] = [
     async handler({ c }) {
       const { app, livemode } = c.var.principal;
       const accounts = await listAccounts(database(c.env, app, livemode), app, livemode);
-      return json(listObject(PATH, accounts.map(accountObject), false));
+      const objects = await Promise.all(accounts.map((account) => rendered(c, account)));
+      return json(listObject(PATH, objects, false));
     },
   }),
   route({
@@ -133,7 +143,7 @@ export const channelAccountRoutes: Route[] = [
     params,
     answers: { 200: accountSchema, 404: errorSchema },
     async handler({ c, params: { account } }) {
-      return json(accountObject(await getAccount(c, account)));
+      return json(await rendered(c, await getAccount(c, account)));
     },
   }),
   route({
@@ -152,7 +162,7 @@ export const channelAccountRoutes: Route[] = [
       const description = body.description === undefined ? before.description : body.description;
       if (body.credentials === undefined) {
         await changeAccount(db, before, description);
-        return json(accountObject({ ...before, description }));
+        return json(await rendered(c, { ...before, description }));
       }
       const facts = await factsOf(c, before.channel, body.credentials);
       if (facts.merchant !== before.merchant) {
@@ -163,7 +173,7 @@ export const channelAccountRoutes: Route[] = [
       if (!(await addRevision(db, before, account))) {
         throw new ProblemError({ code: "unavailable", retryAfterSeconds: 1 });
       }
-      return json(accountObject(account));
+      return json(await rendered(c, account));
     },
   }),
   route({
@@ -179,7 +189,7 @@ export const channelAccountRoutes: Route[] = [
       const account = await getAccount(c, id);
       const { app, livemode } = account;
       await retireAccount(database(c.env, app, livemode), app, livemode, id, seconds());
-      return json(accountObject(await getAccount(c, id)));
+      return json(await rendered(c, await getAccount(c, id)));
     },
   }),
   route({

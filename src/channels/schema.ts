@@ -29,6 +29,8 @@ export const accountSchema = z.object({
   revision: z.int(),
   merchant: z.string(),
   notice_keys: z.array(z.string()),
+  /** Where the channel is to be told to send its notices, if it takes one address for all. */
+  notice_url: z.string().nullable(),
   description: z.string().nullable(),
   created: z.int(),
   retired_at: z.int().nullable(),
@@ -43,7 +45,7 @@ export const accountCheckSchema = z.object({
   message: z.string().nullable(),
 });
 
-export function accountObject(account: AccountRow): AccountObject {
+export function accountObject(account: AccountRow, noticeUrl: string | null): AccountObject {
   return {
     id: account.id,
     object: "channel_account",
@@ -53,6 +55,7 @@ export function accountObject(account: AccountRow): AccountObject {
     revision: account.revision,
     merchant: account.merchant,
     notice_keys: account.noticeKeys,
+    notice_url: noticeUrl,
     description: account.description,
     created: account.created,
     retired_at: account.retiredAt,

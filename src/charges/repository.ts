@@ -176,3 +176,19 @@ export async function postponeOverdue(db: Database, overdue: OverdueCharge, dueA
       ),
     );
 }
+
+/** The charge that owns a payment at a channel; null when nobody recorded it. */
+export async function findPaidCharge(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  channel: string,
+  transactionNo: string,
+): Promise<string | null> {
+  const { app: ofApp, livemode: ofMode, channel: ofChannel, transactionNo: ofNumber } = payments;
+  const [found] = await db
+    .select({ charge: payments.charge })
+    .from(payments)
+    .where(and(eq(ofApp, app), eq(ofMode, livemode), eq(ofChannel, channel), eq(ofNumber, transactionNo)));
+  return found?.charge ?? null;
+}

@@ -115,7 +115,7 @@ async function nextAtEndpoint(
   const isQuick = endpoint.lane === "fast";
   if (isQuick && laneBefore === "fast" && !enables) return [];
   if (isQuick) return await tools.deliveries.listReleased(endpoint, now);
-  if (laneBefore === "fast") return [];
+  if (laneBefore === "fast" && !enables) return [];
   const waiting = await tools.deliveries.listReleased(endpoint, now, NEXT_OF);
   // Not all the oldest one: those under way beside this one choose, too.
   const first = Math.floor(diceFrom(tools.random) * waiting.length);

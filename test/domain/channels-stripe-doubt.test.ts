@@ -115,10 +115,14 @@ describe("when the key may be forgotten", () => {
     expect(said(await query(later(order, 23 * HOUR - 5000)))).toEqual({ kind: "notFound" });
   });
 
-  it("a refund of the same amount that bears no number may be ours: nothing is concluded", async () => {
+  it("a refund of the same amount that bears no number may be ours: a person must look", async () => {
     const order = anOrder(emulator);
     emulator.refundElsewhere(order.transactionNo ?? "", 4000).created -= 24 * 3600;
-    expect(await query(later(order, 24 * HOUR))).toMatchObject({ kind: "unknown" });
+    expect(await query(later(order, 23 * HOUR))).toMatchObject({ kind: "unknown" });
+    expect(await query(later(order, 24 * HOUR))).toMatchObject({
+      kind: "accepted",
+      attention: "already_refunded",
+    });
     const older = anOrder(emulator);
     emulator.refundElsewhere(older.transactionNo ?? "", 4000).created -= 48 * 3600;
     expect(await query(later(older, 24 * HOUR))).toMatchObject({ kind: "declined" });
@@ -247,8 +251,10 @@ describe("a charge that is already refunded (E30)", () => {
     emulator.refundElsewhere(order.transactionNo ?? "", 10_000);
     emulator.faults.next({ at: "query", does: "errorBefore" });
     expect(await refund(order)).toMatchObject({ kind: "unknown" });
-    emulator.faults.next({ at: "other", does: "dropAfter" });
-    expect(await refund(order)).toMatchObject({ kind: "unknown" });
+    for (const does of ["dropBefore", "throttle", "errorBefore", "errorAfter"] as const) {
+      emulator.faults.next({ at: "other", does });
+      expect(await refund(order)).toMatchObject({ kind: "unknown" });
+    }
     expect(await query(order)).toMatchObject({ kind: "succeeded" });
   });
 

@@ -45,8 +45,8 @@ export interface StripeEmulator {
   balance: number;
   /** Where events go; null: nowhere. */
   notifyUrl: string | null;
-  /** Forgets all idempotency keys, as Stripe does after a day. */
-  expireKeys(): void;
+  /** Forgets an idempotency key, or all, as Stripe does after a day. */
+  expireKeys(key?: string): void;
   /** A refund made by somebody else, in the dashboard. */
   refundElsewhere(transactionNo: string, amount: number, metadata?: Record<string, string>): StripeRefundBook;
   /** An event as Stripe posts it, signed. */
@@ -334,7 +334,7 @@ export async function startStripeEmulator(
     requests: server.requests,
     balance: Number.MAX_SAFE_INTEGER,
     notifyUrl: options.notifyUrl ?? null,
-    expireKeys: () => keys.clear(),
+    expireKeys: (key) => (key === undefined ? keys.clear() : void keys.delete(key)),
     refundElsewhere(transactionNo, amount, metadata = {}) {
       const paid = books.findPayment(transactionNo);
       if (paid === undefined) throw new Error(`no such payment: ${transactionNo}`);

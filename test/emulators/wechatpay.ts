@@ -66,13 +66,23 @@ export function wechatpayError(code: string, status = MESSAGES[code]?.[0] ?? 400
   return { status, body: JSON.stringify({ code, message, detail: { issue: "" } }) };
 }
 
-/** A pair of RSA keys in PEM. */
-function pemPair() {
-  return generateKeyPairSync("rsa", {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: "spki", format: "pem" },
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-  });
+interface KeyPair {
+  publicKey: string;
+  privateKey: string;
+}
+
+/** Pairs of RSA keys in PEM, the same for all emulators of a process: making them takes long. */
+let pairs: KeyPair[] | null = null;
+
+function keyPairs() {
+  pairs ??= [0, 1, 2].map(() =>
+    generateKeyPairSync("rsa", {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    }),
+  );
+  return pairs as [KeyPair, KeyPair, KeyPair];
 }
 
 export async function startWechatpayEmulator(
@@ -81,11 +91,11 @@ export async function startWechatpayEmulator(
   const faults = new Faults(options.seed ?? 1, options.faults);
   const books = new Books<WechatpayOrder>(faults);
   const notices = new NoticeSender(faults);
-  const merchant = pemPair();
+  const [merchant, publicKey, certificate] = keyPairs();
   /** WeChat's own keys: a public key by its id, and the platform certificate it replaces. */
   const platform = [
-    { serial: "PUB_KEY_ID_0116000000012024101100397200000006", ...pemPair() },
-    { serial: "5157F09EFDC096DE15EBE81A47057A7232F1B8E1", ...pemPair() },
+    { serial: "PUB_KEY_ID_0116000000012024101100397200000006", ...publicKey },
+    { serial: "5157F09EFDC096DE15EBE81A47057A7232F1B8E1", ...certificate },
   ];
   const credentials = {
     mchid: "1900000109",

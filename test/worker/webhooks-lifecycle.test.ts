@@ -81,6 +81,18 @@ describe("a new endpoint", () => {
     expect(world.requests.map(({ at }) => at)).toEqual([NOW, ...Array(3).fill(NOW + 5000)]);
   });
 
+  test("that answers slowly gets what waited, too", async () => {
+    const world = new World();
+    const { tenant, id } = await newShop(world);
+    await happens(tenant, NOW);
+    world.answers(() => {
+      world.at(world.now + 3001);
+      return OK.clone();
+    });
+    await world.run();
+    expect(await deliveriesTo(id, "refund.succeeded")).toMatchObject([{ status: "delivered" }]);
+  });
+
   test("is disabled when its ping runs out of the schedule, and what waited is skipped", async () => {
     const world = new World(DOWN);
     const { tenant, id, show, pings } = await newShop(world);

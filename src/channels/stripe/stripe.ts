@@ -178,16 +178,16 @@ async function ask(
  * - When the key may be forgotten: never `notFound`, because a repeat would be a new refund to Stripe. A first
  *   submission that ended before that hour would be listed by now, so the refund was never made: a definite no, which
  *   the ledger books only once a second list says the same.
- * - Unless there is a refund of that amount, made since, without any number: it may be ours with its metadata edited.
+ * - Unless there is a refund of that amount, made since, without any number: it may be ours with its metadata edited,
+ *   and only a person can tell.
  */
 function notListed(order: RefundOrder, refunds: StripeRefund[], now: number): Verdict {
   if (order.memory === REFUNDED_ELSEWHERE) return saying(order, now, elsewhere(now));
   const age = ageOf(order, now);
   if (age < SENDABLE_MS) return saying(order, now, { kind: "notFound" });
+  if (age < CONCLUSIVE_MS) return saying(order, now, { kind: "unknown", failureCode: "refund_not_found" });
   const since = Math.floor((order.submittedAt ?? 0) / 1000) - CLOCK_SKEW_SECONDS;
-  if (age < CONCLUSIVE_MS || unnumbered(refunds, order, since).length > 0) {
-    return saying(order, now, { kind: "unknown", failureCode: "refund_not_found" });
-  }
+  if (unnumbered(refunds, order, since).length > 0) return saying(order, now, elsewhere(now));
   return saying(order, now, {
     kind: "declined",
     code: "refund_not_found",
@@ -218,7 +218,9 @@ async function match(
   const path = `/v1/refunds/${encodeURIComponent(candidate.id)}`;
   const claimed = await client.post(path, `claim_${candidate.id}`, metadataForm(order), signal);
   if (claimed === "silent") return saying(order, now, SILENCE);
-  return claimed.status === 200 ? readOurs(claimed, order, now) : saying(order, now, elsewhere(now));
+  if (claimed.status === 200) return readOurs(claimed, order, now);
+  const isOpen = claimed.status >= 500 || claimed.status === 429;
+  return saying(order, now, isOpen ? refusedQuestion(claimed) : elsewhere(now));
 }
 
 function elsewhere(now: number): Said {

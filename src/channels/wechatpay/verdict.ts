@@ -115,6 +115,7 @@ export function refusedCurrency(order: RefundOrder, now: number): Verdict {
     code: "CURRENCY_NOT_SUPPORTED",
     words: `微信支付仅支持人民币退款 (${order.currency})`,
     failureCode: "refund_refused_msg",
+    unsent: true,
   };
 }
 

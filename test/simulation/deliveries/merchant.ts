@@ -63,16 +63,11 @@ export class Merchant {
       const flushed = await this.#world.onMachine(async (machine) => {
         const db = this.#world.db(machine);
         const now = clock.now();
-        const [happened, fannedOut] = [
-          insertEvent(db, this.tenant, event),
-          insertDeliveries(db, this.tenant, event, now),
-        ];
-        if (this.#world.mutant.flushesInTwo) {
-          const { meta } = await happened;
-          if (meta.changes > 0) await fannedOut;
-          return true;
-        }
-        const [, written] = await db.batch([happened, fannedOut]);
+        const happened = insertEvent(db, this.tenant, event);
+        const fannedOut = insertDeliveries(db, this.tenant, event, now);
+        let written: unknown[] = [];
+        if (!this.#world.mutant.flushesInTwo) [, written] = await db.batch([happened, fannedOut]);
+        else if ((await happened).meta.changes > 0) written = await fannedOut;
         // The ledger is done with it; who dies here leaves the rest to the cron.
         void this.#world.wake(machine, toWake(this.tenant, written));
         return true;

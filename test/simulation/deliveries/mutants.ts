@@ -38,7 +38,12 @@ export const MUTANTS: Record<string, Mutant> = {
   "has no sweeper": { sweepless: true },
   "sends no messages": { wakeless: true },
   "writes an event and its deliveries one after the other": { flushesInTwo: true },
-  "throws no dice": { tools: (tools) => ({ ...tools, random: (count) => new Uint8Array(count).fill(128) }) },
+  "throws no dice for its delays": {
+    tools: (tools) => ({
+      ...tools,
+      random: (count) => (count === 4 ? Uint8Array.of(128, 0, 0, 0) : tools.random(count)),
+    }),
+  },
   "does not read Retry-After": {
     tools: (tools) => ({
       ...tools,
