@@ -10,6 +10,10 @@ import { type Answer, type ErrorObject, random, type TestApp } from "./harness.t
 
 /** Bodies that pass validation, where `{}` does not, so that the question is the one that is asked. */
 const BODIES: Record<string, unknown> = {
+  "POST /v1/charges/:charge/disputes": { id: "dp_1", status: "opened", amount: 1 },
+  "POST /v1/charges/:charge/refunds/:refund/claim": { by: "Li" },
+  "POST /v1/charges/:charge/refunds/:refund/resolve": { outcome: "failed", by: "Li", reason: "Lost" },
+  "POST /v1/channel_accounts": { channel: "manual", credentials: { note: "by hand" } },
   "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
   "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
   "POST /v1/webhook_endpoints": { url: "https://shop.example.com/hooks" },
@@ -18,6 +22,7 @@ const BODIES: Record<string, unknown> = {
 };
 /** Ids that nobody has. */
 export const GUESSES: Record<string, () => string> = {
+  account: () => mintId("channelAccount", random),
   charge: () => mintId("charge", random),
   refund: () => mintId("refund", random),
   event: () => mintId("event", random),

@@ -23,6 +23,7 @@ export function newAccount(): ChannelAccount {
     channel: "alipay",
     id: `ca_${token()}`,
     revision: 1,
+    merchant: "2088000000000001",
     credentials: "sealed",
   };
 }

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { alipay } from "../../src/channels/alipay/client.ts";
 import { ERROR_CODES } from "../../src/channels/alipay/error-codes.ts";
 import { error, ok } from "../emulators/alipay.ts";
+import vectors from "../vectors/connector_vectors.json" with { type: "json" };
 import {
   listening,
   type Merchant,
@@ -345,14 +346,13 @@ describe("a refusal of the gateway", () => {
 
   it("meets a wrong key of ours, a wrong app and a wrong clock", async () => {
     await fresh();
-    const other = (await openMerchant()).emulator.credentials;
     const wrong = async (changes: object, now = Date.now()) => {
       const credentials = async () => ({ ...merchant.emulator.credentials, ...changes });
       const channel = alipay(portsOf({ baseUrl: merchant.emulator.url, credentials }));
       return channel.refund(order, newAccount(), now, listening);
     };
     const configuration = { kind: "notSent", reason: "configuration" };
-    expect(await wrong({ private_key: other.private_key })).toMatchObject(configuration);
+    expect(await wrong({ private_key: vectors.private_key_pkcs8_pem })).toMatchObject(configuration);
     expect(await wrong({ app_id: "2021000000000002" })).toMatchObject(configuration);
     expect(await wrong({}, Date.now() - 3_600_000)).toMatchObject(configuration);
     expect(effects()).toBe(0);

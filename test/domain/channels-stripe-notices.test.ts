@@ -1,5 +1,7 @@
 // Stripe's events: the signature over the raw bytes, whose refund they are about, and disputes.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -266,6 +268,49 @@ describe("Stripe hears", () => {
 });
 
 describe("the emulator's own notices", () => {
+  it("arrive early, twice and among forgeries, and every good one is readable", async () => {
+    const noisy = await startStripeEmulator({
+      faults: {
+        processing: 1,
+        processingMs: 40,
+        noticeEarly: 1,
+        noticeTwice: 1,
+        noticeForged: 1,
+        noticeStale: 1,
+        noticeProbe: 1,
+      },
+    });
+    const connector = connectorFor(noisy);
+    const readings: NoticeReading[] = [];
+    const service = createServer(async (request, response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const headers = new Headers({ "stripe-signature": String(request.headers["stripe-signature"]) });
+      const notice = { headers, body: new Uint8Array(Buffer.concat(chunks)) };
+      const reading = await connector.readNotice?.(notice, account, Date.now());
+      if (reading !== undefined) readings.push(reading);
+      const answer = connector.noticeAnswer?.(reading?.kind === "refused" ? "refused" : "kept");
+      response.writeHead(answer?.status ?? 500).end();
+    });
+    await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+    noisy.notifyUrl = `http://127.0.0.1:${(service.address() as AddressInfo).port}/notify`;
+
+    const order = anOrder(noisy);
+    const verdict = await connector.refund(order, account, Date.now(), never());
+    const early = readings.filter(({ kind }) => kind === "verdict").length;
+    await noisy.notices.settled();
+    await noisy.close();
+    service.close();
+
+    expect(verdict).toMatchObject({ kind: "accepted" });
+    expect(early, "a notice came before the answer (E18)").toBeGreaterThan(0);
+    const heard = readings.flatMap((one) => (one.kind === "verdict" ? [one.verdict] : []));
+    expect(heard.map(({ kind }) => kind).sort()).toEqual(["accepted", "accepted", "succeeded", "succeeded"]);
+    for (const one of heard) expect(one).toMatchObject({ number: order.number, memory: verdict.memory });
+    const refused = readings.flatMap((one) => (one.kind === "refused" ? [one.reason] : []));
+    expect(new Set(refused)).toEqual(new Set(["signature", "stale", "malformed"]));
+  });
+
   it("are read as what the API says of the same refund", async () => {
     const order = anOrder(emulator);
     const verdict = await connectorFor(emulator).refund(order, account, NOW, never());

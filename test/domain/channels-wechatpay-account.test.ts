@@ -57,6 +57,7 @@ describe("credentials", () => {
       (good) => ({ ...good, private_key: good.private_key.replaceAll("PRIVATE", "RSA PRIVATE") }),
     ],
     ["private_key", "cut", (good) => ({ ...good, private_key: good.private_key.replace(/\n.{64}\n/, "\n") })],
+    ["api_v3_key", "16 bytes", (good) => ({ ...good, api_v3_key: "x".repeat(16) })],
     ["api_v3_key", "31 bytes", (good) => ({ ...good, api_v3_key: "x".repeat(31) })],
     ["api_v3_key", "33 bytes in 31 characters", (good) => ({ ...good, api_v3_key: `${"x".repeat(30)}退` })],
     ["platform_keys", "none", (good) => ({ ...good, platform_keys: [] })],
@@ -92,6 +93,12 @@ describe("credentials", () => {
     for (const secret of [good.private_key.slice(40, 80), good.api_v3_key, short.privateKey.slice(40, 80)]) {
       expect(told).not.toContain(secret);
     }
+  });
+
+  it("may have an APIv3 key whose 32 bytes are fewer characters", async () => {
+    const merchant = await openMerchant();
+    const api_v3_key = `${"x".repeat(29)}退`;
+    await expect(readerOf(merchant)({ ...merchant.emulator.credentials, api_v3_key })).resolves.toBeDefined();
   });
 
   it("are opened once for a revision, and anew for the next", async () => {
@@ -208,6 +215,20 @@ describe("a payment", () => {
       expect(mismatch).toEqual({ kind: "mismatch", fact: "unpaid" });
     },
   );
+
+  it.each([
+    ["another merchant", { mchid: "1900000110" }],
+    ["another payment", { transaction_id: "4200000000000000000000000000" }],
+    ["no payment", { transaction_id: null }],
+  ])("that WeChat answers with the number of %s is not the one asked for", async (_whose, change) => {
+    const merchant = await openMerchant();
+    const { transactionNo: transaction_id, orderNo: out_trade_no } = merchant.payment;
+    const amount = { total: 10_000, currency: "CNY" };
+    const said = { mchid: "1900000109", out_trade_no, transaction_id, trade_state: "SUCCESS", amount };
+    const body = JSON.stringify({ ...said, ...change });
+    merchant.emulator.faults.next({ does: "answer", answer: { status: 200, body } });
+    expect(await verified(merchant)).toEqual({ kind: "mismatch", fact: "number" });
+  });
 
   it("that was not paid is so at the emulator too", async () => {
     const merchant = await openMerchant();

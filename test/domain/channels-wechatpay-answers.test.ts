@@ -56,6 +56,15 @@ describe("an answer", () => {
     });
   });
 
+  it.each([301, 302, 303, 307, 308])("%i sends us nowhere", async (status) => {
+    const { emulator, order, refund } = await openMerchant();
+    const ten = order();
+    const headers = { location: `${emulator.url}/v3/refund/domestic/refunds/elsewhere` };
+    emulator.faults.next({ does: "answer", answer: { status, headers, body: "" } });
+    expect(await refund(ten)).toMatchObject({ kind: "unknown", failureCode: "channel_request_error" });
+    expect(emulator.requests).toHaveLength(1);
+  });
+
   it("with another amount or currency says so: the ledger decides what that means", async () => {
     const { emulator, order, query } = await openMerchant();
     const ten = order();

@@ -57,13 +57,16 @@ interface Question {
 
 export type AlipayEmulator = Awaited<ReturnType<typeof startAlipayEmulator>>;
 
+/** Made once: that takes longer than everything else here. Alipay's second key is live beside the first, for a roll. */
+let keys: { ours: KeyPair; alipays: readonly [KeyPair, KeyPair] } | undefined;
+type KeyPair = ReturnType<typeof newKeyPair>;
+
 export async function startAlipayEmulator(options: AlipayOptions = {}) {
   const faults = new Faults(options.seed ?? 1, options.faults);
   const books = new Books<Order>(faults);
   const notices = new NoticeSender(faults);
-  const ours = newKeyPair();
-  /** The second one is live beside the first, for a roll. */
-  const alipays = [newKeyPair(), newKeyPair()] as const;
+  keys ??= { ours: newKeyPair(), alipays: [newKeyPair(), newKeyPair()] };
+  const { ours, alipays } = keys;
   const appId = "2021000000000001";
   const sellerId = "2088000000000001";
   const certificates = options.certificateMode

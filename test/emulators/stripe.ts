@@ -246,6 +246,7 @@ export async function startStripeEmulator(
 
   /** Makes a refund: whatever comes this far moves money, also a number that has moved some before. */
   function book(number: string, paid: EmulatedPayment, amount: number, metadata: Record<string, string>) {
+    emulator.balance -= amount;
     const object = { id: mint("re"), created: Math.floor(Date.now() / 1000), metadata };
     const known = books.numbers.get(number);
     if (known !== undefined) {

@@ -89,7 +89,7 @@ describe("a new endpoint", () => {
       world.at(world.now + 3001);
       return OK.clone();
     });
-    await world.run();
+    await world.run(NOW + 10_000);
     expect(await deliveriesTo(id, "refund.succeeded")).toMatchObject([{ status: "delivered" }]);
   });
 

@@ -33,13 +33,22 @@ import {
   refundSchema,
   type StripeRefund,
 } from "./schema.ts";
-import { bearing, readBearing, readError, readRefund, type Said, saying, unnumbered } from "./verdict.ts";
+import {
+  bearing,
+  misconfigured,
+  readBearing,
+  readError,
+  readRefund,
+  type Said,
+  saying,
+  unnumbered,
+} from "./verdict.ts";
 
 const HOUR_MS = 3_600_000;
 /** From this age of the first submission on nothing is sent: Stripe may forget the key at 24 hours. */
-export const SENDABLE_MS = 23 * HOUR_MS;
+const SENDABLE_MS = 23 * HOUR_MS;
 /** From this age on a list without the refund means that it was never made. */
-export const CONCLUSIVE_MS = 24 * HOUR_MS;
+const CONCLUSIVE_MS = 24 * HOUR_MS;
 /** A repeat under the key cannot pay twice, so it need not wait for long. */
 const SETTLING_MS = 10_000;
 const THROTTLED_MS = 2_000;
@@ -52,12 +61,8 @@ const PAGES_MAX = 10;
 /** What is remembered of a refund that Stripe refused because the charge has nothing left. */
 const REFUNDED_ELSEWHERE = "refunded_elsewhere";
 
-const CONFIGURATION: (now: number) => Said = (now) => ({
-  kind: "notSent",
-  reason: "configuration",
-  retryAt: now + HOUR_MS,
-});
 const SILENCE: Said = { kind: "unknown", failureCode: "channel_connection_error" };
+const UNASKED: Said = { kind: "unknown", failureCode: "channel_request_error" };
 const UNREADABLE: Said = { kind: "unknown", failureCode: "channel_parse_error" };
 
 export function stripe(ports: ConnectorPorts): Channel {
@@ -76,7 +81,7 @@ export function stripe(ports: ConnectorPorts): Channel {
   const throttledUntil = (now: number, answer: StripeAnswer) => {
     const ms = answer.retryAfter === null ? THROTTLED_MS : answer.retryAfter * 1000;
     // Those who were turned away together should not come back together.
-    return now + ms + ((ports.random(1)[0] as number) / 256) * THROTTLED_MS;
+    return now + ms + Math.round(((ports.random(1)[0] as number) / 255) * THROTTLED_MS);
   };
 
   return {
@@ -88,7 +93,7 @@ export function stripe(ports: ConnectorPorts): Channel {
       if (payment === null) return saying(order, now, NO_PAYMENT);
       if (amount === null) return saying(order, now, NO_AMOUNT);
       const client = await clientOf(account);
-      if (client === null) return saying(order, now, CONFIGURATION(now));
+      if (client === null) return saying(order, now, misconfigured(now));
       const isKnown = order.memory !== null;
       if (isKnown || ageOf(order, now) >= SENDABLE_MS) return ask(client, order, payment, now, signal);
       const key = refundIdOf(order.number);
@@ -104,8 +109,7 @@ export function stripe(ports: ConnectorPorts): Channel {
       const payment = paymentIn(order.transactionNo);
       if (payment === null) return saying(order, now, NO_PAYMENT);
       const client = await clientOf(account);
-      if (client === null)
-        return saying(order, now, { kind: "unknown", failureCode: "channel_request_error" });
+      if (client === null) return saying(order, now, UNASKED);
       return ask(client, order, payment, now, signal);
     },
 

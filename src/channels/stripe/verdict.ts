@@ -77,15 +77,18 @@ export function readError(
   const words = (error?.message ?? "").slice(0, WORDS_MAX);
   if (status === 429) return { kind: "notSent", reason: "throttled", retryAt: throttledUntil };
   const isOurAccount = status === 401 || status === 403 || (status < 500 && CONFIGURATION.has(code));
-  if (isOurAccount) {
-    return { kind: "notSent", reason: "configuration", retryAt: now + CONFIGURATION_RETRY_MS };
-  }
+  if (isOurAccount) return misconfigured(now);
   if (status === 400 || status === 402 || status === 404) {
     if (code === "charge_already_refunded" || (status === 400 && exceedsWhatIsLeft(error)))
       return "refundedElsewhere";
     if (REFUSALS.has(code)) return { kind: "declined", code, words, failureCode: "refund_refused_msg" };
   }
   return { kind: "unknown", failureCode: "channel_request_error", words: `${code} ${words}`.trim() };
+}
+
+/** Nothing was sent, because the account cannot be used; somebody must mend it. */
+export function misconfigured(now: number): Said {
+  return { kind: "notSent", reason: "configuration", retryAt: now + CONFIGURATION_RETRY_MS };
 }
 
 /** Stripe names the parameter, and mostly no code, when a refund is greater than what is left of its charge. */

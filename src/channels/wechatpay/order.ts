@@ -14,7 +14,7 @@ const FUNDS_ACCOUNTS: Record<string, string | undefined> = {
   unsettled_funds: undefined,
 };
 
-/** The body of a submission. It depends on the order alone, so that a repeat says the same. */
+/** The body of a submission. Nothing in it depends on time or attempt: a repeat of the number says the same. */
 export function submissionOf(order: RefundOrder, notifyUrl: string | null): string {
   const reason = cutReason(order.description);
   return JSON.stringify({

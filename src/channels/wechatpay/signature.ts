@@ -3,7 +3,7 @@ import { fromBase64, toBase64 } from "../../base64.ts";
 
 const RSA = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const SCHEME = "WECHATPAY2-SHA256-RSA2048";
-/** WeChat signs some messages wrongly on purpose, to see whether anybody looks. */
+/** WeChat signs some messages wrongly on purpose, to see whether anybody looks: these must fail, whatever follows. */
 const PROBE = "WECHATPAY/SIGNTEST/";
 const TOLERANCE_SECONDS = 300;
 const RSA_BITS_MIN = 2048;

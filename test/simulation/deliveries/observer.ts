@@ -41,8 +41,6 @@ interface Course {
   sentByHand: boolean;
   /** When it was last said when it is due. */
   plannedAt: number;
-  /** It found no room in the slow lane. */
-  crowded: boolean;
 }
 
 export class Observer {
@@ -55,7 +53,7 @@ export class Observer {
   /** By endpoint: when attempts to it began lately. */
   readonly #begun = new Map<string, number[]>();
   /** By endpoint: since when its rate limit and its schedule are what they are, and its last good answer that was recorded. */
-  readonly #since = new Map<string, { rate: number; schedule: number; lane: number; good: number }>();
+  readonly #since = new Map<string, { rate: number; schedule: number; lane: number; good: number; full: number; taken: number }>();
   readonly snapshots = new Map<string, Map<string, Snapshot>>();
   /** By endpoint: how often it was disabled. */
   readonly disablings = new Map<string, number>();
@@ -96,7 +94,6 @@ export class Observer {
         endedAt: null,
         sentByHand: false,
         plannedAt: this.#clock.time,
-        crowded: false,
       };
       this.#courses.set(delivery, course);
     }
@@ -162,7 +159,10 @@ export class Observer {
           this.#deliveryChanged(write.row, write.before);
       }
     }
-    for (const id of touched) this.#checkEndpoint(id);
+    for (const id of touched) {
+      this.#checkEndpoint(id);
+      this.#countPlaces(id);
+    }
     for (const id of this.#givenUp) {
       const { status } = this.mirror.endpoints.get(id) as EndpointRow;
       if (status !== "disabled") this.#violation(`${id} has failed for five days and is still ${status}`);
@@ -285,11 +285,7 @@ export class Observer {
       return;
     }
     if (row.attempts > before.attempts) this.#claimed(row, before, endpoint);
-    if (row.due_at !== before.due_at) {
-      course.plannedAt = this.#clock.time;
-      const isUntouched = row.attempts === before.attempts && row.lease_until === before.lease_until;
-      course.crowded = isUntouched && row.slot_at === before.slot_at && row.trigger === before.trigger;
-    }
+    if (row.due_at !== before.due_at) course.plannedAt = this.#clock.time;
     const isNewRun = row.attempts_before !== before.attempts_before;
     const isWished = row.trigger === "manual";
     if (isNewRun || isWished || row.due_at === null) course.notBefore = 0;
@@ -365,19 +361,30 @@ export class Observer {
     this.#checkCrowd(endpoint, now);
   }
 
-  /** Who is due soon is woken by a message; who is due later, or found no room, waits for the sweeper. */
-  #checkLateness(row: DeliveryRow, { due_at, lease_until, slow_endpoint }: DeliveryRow): void {
-    const since = Math.max(due_at ?? 0, lease_until ?? 0);
-    if (since < this.calmSince) return;
-    const late = this.#clock.time - since;
-    const course = this.course(row.id);
+  /** Who is due soon is woken by a message; who is due later, or found no room in the slow lane, may wait for the sweeper. */
+  #checkLateness(row: DeliveryRow, { due_at, lease_until }: DeliveryRow): void {
+    const due = Math.max(due_at ?? 0, lease_until ?? 0);
+    const fullAt = this.#sinceOf(row.endpoint).full;
+    if (due < this.calmSince) return;
+    const late = this.#clock.time - Math.max(due, fullAt);
     // What endpoints give rise to is said without haste: nobody sends a message for it.
     const isOwn = this.mirror.events.get(row.event)?.type === "webhook_endpoint.disabled";
-    const isSoon = since - course.plannedAt < MESSAGE_DELAY_MAX_MS && slow_endpoint === null;
-    const isWoken = isSoon && !course.crowded && !isOwn;
-    const latest = this.latest[isWoken ? "woken" : "swept"];
+    const isSoon = due - this.course(row.id).plannedAt < MESSAGE_DELAY_MAX_MS && fullAt < due;
+    const latest = this.latest[isSoon && !isOwn ? "woken" : "swept"];
     if (late > latest.ms) Object.assign(latest, { ms: late, delivery: row.id });
-    course.crowded = false;
+  }
+
+  /** Remembers when no more attempts to an endpoint could begin in the slow lane. */
+  #countPlaces(id: string): void {
+    const now = this.#clock.time;
+    let taken = 0;
+    for (const row of this.mirror.open.values()) {
+      if (row.slow_endpoint === id && (row.lease_until ?? 0) > now) taken += 1;
+    }
+    const since = this.#sinceOf(id);
+    // Full until now if it was before this write; a place has just become free.
+    if (taken >= SLOW_AT_ONCE || since.taken >= SLOW_AT_ONCE) since.full = now;
+    since.taken = taken;
   }
 
   /** One second's worth at once, and the rate from then on. */
@@ -440,7 +447,7 @@ export class Observer {
   #sinceOf(endpoint: string) {
     let since = this.#since.get(endpoint);
     if (since === undefined) {
-      since = { rate: 0, schedule: 0, lane: 0, good: 0 };
+      since = { rate: 0, schedule: 0, lane: 0, good: 0, full: 0, taken: 0 };
       this.#since.set(endpoint, since);
     }
     return since;

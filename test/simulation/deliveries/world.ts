@@ -139,10 +139,10 @@ export class DeliveryWorld {
   /** Makes an attempt and sends the wake-ups that follow, as `attempt-delivery.ts` does. */
   async attempt(message: DeliveryMessage, via: Lane | null, machine: Machine): Promise<void> {
     const wakes = await deliverEvent(message, via, this.#tools(machine));
-    for (const { deliveries, delayMs } of wakes) {
-      if (delayMs > MESSAGE_DELAY_MAX_MS) continue;
-      await this.wake(machine, deliveries, Math.floor(delayMs / 1000));
-    }
+    const soon = wakes.filter(({ delayMs }) => delayMs <= MESSAGE_DELAY_MAX_MS);
+    await Promise.all(
+      soon.map(({ deliveries, delayMs }) => this.wake(machine, deliveries, Math.floor(delayMs / 1000))),
+    );
   }
 
   /** Sweeps every minute. Sweeps that would find nothing are left out, but for one an hour. */
