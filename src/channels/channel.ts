@@ -70,6 +70,8 @@ export type Verdict = VerdictFacts &
         failureCode?: FailureCode;
         /** Nothing was ever sent to the channel under this number. */
         unsent?: true;
+        /** The channel could not read what we sent: a mistake of ours, which an operator must hear of. */
+        malformed?: true;
       }
     | {
         kind: "accepted";
@@ -184,7 +186,8 @@ export type NoticeReading =
       kind: "dispute";
       dispute: { id: string; status: "opened" | "won" | "lost"; amount: number; currency: string };
       charge?: string;
-      transactionNo: string | null;
+      /** The payment's serial numbers, any of which it may have been recorded under. */
+      transactionNos: string[];
     }
   /** Signed, and about something that is no refund of ours to book. */
   | { kind: "ignored"; about: string }

@@ -124,16 +124,13 @@ async function apply(
 async function takeDispute(
   env: Env,
   path: NotifyPath,
-  { dispute, charge, transactionNo }: Extract<NoticeReading, { kind: "dispute" }>,
+  { dispute, charge, transactionNos }: Extract<NoticeReading, { kind: "dispute" }>,
   now: number,
 ): Promise<boolean> {
   const { app, livemode, channel } = path;
   const db = database(env, app, livemode);
   const named =
-    charge ??
-    (transactionNo === null ? null : await findPaidCharge(db, app, livemode, channel, transactionNo)) ??
-    path.charge ??
-    null;
+    charge ?? (await findPaidCharge(db, app, livemode, channel, transactionNos)) ?? path.charge ?? null;
   const known =
     named !== null && isId("charge", named)
       ? await recordDispute(env, { app, livemode, charge: named }, dispute)

@@ -1,5 +1,5 @@
 // Charges in D1: their first recording, what ledgers are hydrated from, and what can be asked across charges.
-import { and, eq, lt, lte, min, sql } from "drizzle-orm";
+import { and, eq, inArray, lt, lte, min, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
@@ -177,18 +177,25 @@ export async function postponeOverdue(db: Database, overdue: OverdueCharge, dueA
     );
 }
 
-/** The charge that owns a payment at a channel; null when nobody recorded it. */
+/** The charge that owns a payment at a channel, by any of its serial numbers; null when nobody recorded it. */
 export async function findPaidCharge(
   db: Database,
   app: string,
   livemode: boolean,
   channel: string,
-  transactionNo: string,
+  transactionNos: readonly string[],
 ): Promise<string | null> {
   const { app: ofApp, livemode: ofMode, channel: ofChannel, transactionNo: ofNumber } = payments;
   const [found] = await db
     .select({ charge: payments.charge })
     .from(payments)
-    .where(and(eq(ofApp, app), eq(ofMode, livemode), eq(ofChannel, channel), eq(ofNumber, transactionNo)));
+    .where(
+      and(
+        eq(ofApp, app),
+        eq(ofMode, livemode),
+        eq(ofChannel, channel),
+        inArray(ofNumber, [...transactionNos]),
+      ),
+    );
   return found?.charge ?? null;
 }

@@ -72,6 +72,9 @@ export async function askChannel(
       outcome = await within(ports.sleep, answer, GRACE_MS);
     }
     const verdict = outcome === "late" ? silence : outcome.done;
+    if (verdict.kind === "declined" && verdict.malformed) {
+      ports.alert("channel_could_not_read_us", { charge: charge.id, refund: refund.id, code: verdict.code });
+    }
     // A connector that speaks of another number has a bug; its words are about somebody else's money.
     return verdict.number === facts.number
       ? { ...verdict, askedAt }

@@ -159,7 +159,7 @@ function accepted(
       provisional: null,
       attention,
       transactionNo: verdict.transactionNo ?? refund.transactionNo,
-      failureCode: url === null ? null : "refund_wait_operation",
+      failureCode: attention === "operator_url" ? "refund_wait_operation" : null,
       failureMsg: url,
     },
     at,

@@ -266,7 +266,8 @@ describe("an answer that leaves the outcome open", () => {
 
   it("is more than anybody reads", async () => {
     await fresh();
-    merchant.answered(ok({ fund_change: "Y", filler: "x".repeat(70_000) }));
+    const success = { trade_no: merchant.payment.transactionNo, fund_change: "Y" };
+    merchant.answered(ok({ ...success, filler: "x".repeat(70_000) }));
     expect(await merchant.refund(order)).toMatchObject({
       kind: "unknown",
       failureCode: "channel_parse_error",

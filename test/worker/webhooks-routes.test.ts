@@ -5,7 +5,9 @@ import { database } from "../../src/db/client.ts";
 import { unseal } from "../../src/sealing/sealing.ts";
 import { webhookEndpoints } from "../../src/webhooks/table.ts";
 import {
+  deliveriesTo,
   eventsOf,
+  happens,
   newClient,
   newDelivery,
   newEndpoint,
@@ -154,6 +156,10 @@ describe("deleting an endpoint", () => {
     expect((await call("DELETE", `${PATH}/${endpoint.id}`)).status).toBe(404);
     const list = (await call("GET", PATH)).json.data as { id: string }[];
     expect(list.map(({ id }) => id)).toEqual([other.id]);
+
+    const { id } = await happens(tenant, Date.now());
+    expect((await deliveriesTo(other.id)).map(({ event }) => event)).toContain(id);
+    expect(await deliveriesTo(endpoint.id)).toHaveLength(2);
   });
 });
 

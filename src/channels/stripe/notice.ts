@@ -82,7 +82,7 @@ function aboutDispute(event: StripeEvent): NoticeReading {
       amount: fromStripeAmount(read.data.amount, currency),
       currency,
     },
-    transactionNo: charge ?? payment_intent ?? null,
+    transactionNos: [charge, payment_intent].filter((id) => typeof id === "string"),
   };
 }
 

@@ -83,7 +83,14 @@ export function verdictOfError(
     error === null || error.message === "" ? `HTTP ${status} ${code}`.trim() : bounded(error.message);
   switch (MEANINGS[asked][`${status} ${code}`]) {
     case "declined":
-      return { ...facts, kind: "declined", code, words, failureCode: "refund_refused_msg" };
+      return {
+        ...facts,
+        kind: "declined",
+        code,
+        words,
+        failureCode: "refund_refused_msg",
+        ...(code === "PARAM_ERROR" ? { malformed: true as const } : {}),
+      };
     case "configuration":
       return notSent(order, "configuration", now);
     case "throttled":

@@ -249,7 +249,12 @@ async function act(world: DeliveryWorld, merchant: Merchant, endsAt: number): Pr
     case 6: {
       const address = merchant.newAddress();
       for (const { from, behaviour } of lifeOf(world, endsAt)) receivers.behave(address, from, behaviour);
-      return await merchant.change(id, { url: address });
+      await merchant.change(id, { url: address });
+      if (dice.chance(0.7)) return;
+      // A slip: it is put right while the ping of the wrong address is still under way.
+      receivers.behave(address, world.clock.time, { does: dice.pick(["hang", "slow"] as const) });
+      await world.clock.sleep(dice.between(0, 20 * SECOND));
+      return await merchant.change(id, { url });
     }
     case 7:
       return await merchant.change(id, { status: "disabled" });
