@@ -1,6 +1,8 @@
 // Runs simulated days and says what happened: npm run simulate -- --seeds 200 --seed 1. With --trace it prints every
-// event of the days that broke something. A seed that broke something does so every time.
+// event of the days that broke something. A seed that broke something does so every time. With --deliveries it simulates
+// weeks of webhook delivery instead.
 import { parseArgs } from "node:util";
+import { simulateDeliveries } from "../test/simulation/deliveries/simulation.ts";
 import { simulate } from "../test/simulation/simulation.ts";
 
 const { values } = options();
@@ -12,42 +14,46 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
   process.exit(2);
 }
 
-const totals = {
-  refunds: 0,
-  succeeded: 0,
-  refused: 0,
-  doubts: 0,
-  conflicts: 0,
-  lost: 0,
-  crashes: 0,
-  alarms: 0,
-  channelCalls: 0,
-  notices: 0,
-  events: 0,
-  steps: 0,
-};
-const alerts: Record<string, number> = {};
+const totals: Record<string, number> = {};
+/** What is counted by kind: alerts, or why endpoints were disabled. */
+const kinds: Record<string, Record<string, number>> = {};
 const broken: number[] = [];
 const started = performance.now();
 for (let seed = first; seed < first + count; seed++) {
-  const outcome = await simulate(seed, { keepTrace: values.trace ? 1_000_000 : 0 });
-  for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += outcome[name];
-  for (const [kind, count] of Object.entries(outcome.alerts)) alerts[kind] = (alerts[kind] ?? 0) + count;
-  if (outcome.violations.length === 0) continue;
+  const run = values.deliveries ? simulateDeliveries : simulate;
+  const {
+    violations,
+    trace,
+    digest,
+    seed: _,
+    ...counts
+  } = await run(seed, {
+    keepTrace: values.trace ? 1_000_000 : 0,
+  });
+  for (const [name, counted] of Object.entries(counts)) {
+    if (typeof counted === "number") {
+      // The worst of all, not the sum.
+      if (name.endsWith("LateMs")) totals[name] = Math.max(totals[name] ?? 0, counted);
+      else totals[name] = (totals[name] ?? 0) + counted;
+      continue;
+    }
+    kinds[name] ??= {};
+    for (const [kind, n] of Object.entries(counted)) kinds[name][kind] = (kinds[name][kind] ?? 0) + n;
+  }
+  if (violations.length === 0) continue;
   broken.push(seed);
-  console.log(`seed ${seed} (${outcome.digest.slice(0, 12)}): ${outcome.violations.length} violations`);
-  for (const violation of outcome.violations.slice(0, 10)) console.log(`  ${violation}`);
-  if (values.trace) console.log(outcome.trace.join("\n"));
+  console.log(`seed ${seed} (${digest.slice(0, 12)}): ${violations.length} violations`);
+  for (const violation of violations.slice(0, 10)) console.log(`  ${violation}`);
+  if (values.trace) console.log(trace.join("\n"));
 }
 
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
 console.log(`seeds ${first} to ${first + count - 1} in ${seconds} s`);
 for (const [name, total] of Object.entries(totals)) console.log(`  ${name.padEnd(14)}${total}`);
-console.log(
-  `  alerts        ${Object.entries(alerts)
-    .map(([kind, n]) => `${kind} ${n}`)
-    .join(", ")}`,
-);
+for (const [name, counts] of Object.entries(kinds)) {
+  const words = Object.entries(counts).map(([kind, n]) => `${kind} ${n}`);
+  console.log(`  ${name.padEnd(14)}${words.join(", ")}`);
+}
 console.log(`  ${"broken seeds".padEnd(14)}${broken.length === 0 ? "none" : broken.join(" ")}`);
 process.exit(broken.length === 0 ? 0 : 1);
 
@@ -58,10 +64,11 @@ function options() {
         seeds: { type: "string", default: "100" },
         seed: { type: "string", default: "1" },
         trace: { type: "boolean", default: false },
+        deliveries: { type: "boolean", default: false },
       },
     });
   } catch {
-    console.error("Usage: npm run simulate -- [--seeds N] [--seed S] [--trace]");
+    console.error("Usage: npm run simulate -- [--deliveries] [--seeds N] [--seed S] [--trace]");
     process.exit(2);
   }
 }

@@ -202,7 +202,15 @@ export class Clients {
       repeats.signature = identity.word;
     }
     const { app, livemode, channel } = charge;
-    const account = { app, livemode, channel, id: "ca_1", revision: 1, merchant: "m_1", credentials: "sealed" };
+    const account = {
+      app,
+      livemode,
+      channel,
+      id: "ca_1",
+      revision: 1,
+      merchant: "m_1",
+      credentials: "sealed",
+    };
     return {
       app,
       livemode,

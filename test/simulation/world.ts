@@ -216,7 +216,16 @@ export class World {
       account: async ({ app, livemode, channel }, pinned) => {
         await alive(() => clock.sleep(this.dice.between(1, 20)));
         if (this.d1.faults.down) throw new Error("D1_ERROR: unreachable");
-        return { app, livemode, channel, id: "ca_1", revision: 1, merchant: "m_1", credentials: "sealed", ...pinned };
+        return {
+          app,
+          livemode,
+          channel,
+          id: "ca_1",
+          revision: 1,
+          merchant: "m_1",
+          credentials: "sealed",
+          ...pinned,
+        };
       },
       claimPayment: async () => true,
       mayCall: async () => true,

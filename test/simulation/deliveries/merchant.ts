@@ -10,7 +10,12 @@ import { deliveryRepository } from "../../../src/webhooks/delivery-repository.ts
 import { ROLL_SECONDS, rollSecrets } from "../../../src/webhooks/endpoint.ts";
 import { pingEvent } from "../../../src/webhooks/endpoint-event.ts";
 import { insertDeliveries, insertEvent, toWake } from "../../../src/webhooks/fan-out.ts";
-import { addEndpoint, deleteEndpoint, findEndpoint, replaceSecrets } from "../../../src/webhooks/repository.ts";
+import {
+  addEndpoint,
+  deleteEndpoint,
+  findEndpoint,
+  replaceSecrets,
+} from "../../../src/webhooks/repository.ts";
 import type { EndpointRow } from "../../../src/webhooks/schema.ts";
 import { addPing, findOpenPing, recoverDeliveries, resendEvent } from "../../../src/webhooks/send-again.ts";
 import type { Machine } from "./machine.ts";

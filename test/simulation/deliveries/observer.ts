@@ -1,7 +1,7 @@
 // Holds every commit and every request at a receiver against what webhooks.md promises, at the moment it happens.
 import { ROLL_SECONDS, type SealedSecret } from "../../../src/webhooks/endpoint.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
-import { type EndpointRow, type DeliveryRow, type EventRow, Mirror, type Write } from "./mirror.ts";
+import type { DeliveryRow, EndpointRow, EventRow, Mirror, Write } from "./mirror.ts";
 import { isGood, type Receipt, type Receivers } from "./receivers.ts";
 import { ATTEMPTS_MAX, earliestDelay, stretch } from "./schedules.ts";
 
@@ -53,7 +53,10 @@ export class Observer {
   /** By endpoint: when attempts to it began lately. */
   readonly #begun = new Map<string, number[]>();
   /** By endpoint: since when its rate limit and its schedule are what they are, and its last good answer that was recorded. */
-  readonly #since = new Map<string, { rate: number; schedule: number; lane: number; good: number; full: number; taken: number }>();
+  readonly #since = new Map<
+    string,
+    { rate: number; schedule: number; lane: number; good: number; full: number; taken: number }
+  >();
   readonly snapshots = new Map<string, Map<string, Snapshot>>();
   /** By endpoint: how often it was disabled. */
   readonly disablings = new Map<string, number>();
@@ -243,7 +246,8 @@ export class Observer {
   #failing(row: EndpointRow, lastGood: number): void {
     const now = this.#clock.time;
     const since = (row.first_failure_at ?? Number.POSITIVE_INFINITY) * 1000;
-    if (now - since < FAILING_MS) this.#violation(`${row.id} was disabled after ${now - since} ms of failures`);
+    if (now - since < FAILING_MS)
+      this.#violation(`${row.id} was disabled after ${now - since} ms of failures`);
     if (lastGood > since + 1000) this.#violation(`${row.id} was disabled though it had answered well`);
     const exhausted = [...this.mirror.deliveries.values()].some(
       ({ endpoint, status, ended_at }) =>
@@ -261,7 +265,8 @@ export class Observer {
   #checkGivenUp(id: string, startedAt: number): void {
     const endpoint = this.mirror.endpoints.get(id) as EndpointRow;
     const since = (endpoint.first_failure_at ?? Number.POSITIVE_INFINITY) * 1000;
-    if (endpoint.status !== "enabled" || endpoint.deleted_at !== null || startedAt - since < FAILING_MS) return;
+    if (endpoint.status !== "enabled" || endpoint.deleted_at !== null || startedAt - since < FAILING_MS)
+      return;
     const exhausted = [...this.mirror.deliveries.values()].some(
       (row) =>
         row.endpoint === id &&
@@ -409,9 +414,7 @@ export class Observer {
     if (lane !== "slow" || now - this.#sinceOf(id).lane < 60_000) return;
     const underWay = this.#receivers.book.filter(
       ({ delivery, until, from }) =>
-        until === null &&
-        now - from < UNDER_WAY_MS &&
-        this.mirror.deliveries.get(delivery)?.endpoint === id,
+        until === null && now - from < UNDER_WAY_MS && this.mirror.deliveries.get(delivery)?.endpoint === id,
     );
     if (underWay.length > SLOW_AT_ONCE - 1) {
       this.#violation(`${underWay.length + 1} attempts to ${id} are under way in the slow lane`);
@@ -440,7 +443,9 @@ export class Observer {
     }
     const disablings = this.disablings.get(id) ?? 0;
     if (disablings !== (this.disabledEvents.get(id) ?? 0)) {
-      this.#violation(`I9: ${id} was disabled ${disablings} times, with ${this.disabledEvents.get(id)} events`);
+      this.#violation(
+        `I9: ${id} was disabled ${disablings} times, with ${this.disabledEvents.get(id)} events`,
+      );
     }
   }
 

@@ -108,12 +108,7 @@ function pass(world: DeliveryWorld, until: number, done: () => boolean = () => f
   return world.clock.run(until, () => isHopeless(world) || done());
 }
 
-function outcome(
-  world: DeliveryWorld,
-  seed: number,
-  startedAt: number,
-  recovered: number,
-): DeliveryOutcome {
+function outcome(world: DeliveryWorld, seed: number, startedAt: number, recovered: number): DeliveryOutcome {
   const { clock, observer } = world;
   const { fast, slow, counts } = world;
   return {

@@ -1,8 +1,9 @@
 // The machines, queues, D1 and receivers of a run, in virtual time, and what the Worker does with them: its consumers,
 // its cron and its requests, with the production code in the middle.
-import type { Random } from "../../../src/ids.ts";
+
 import { type Database, database } from "../../../src/db/client.ts";
 import type { EventType } from "../../../src/events/event.ts";
+import type { Random } from "../../../src/ids.ts";
 import { type DeliveryTools, deliverEvent } from "../../../src/webhooks/deliver-event.ts";
 import type { DeliveryMessage, Lane, Wakeable } from "../../../src/webhooks/delivery.ts";
 import { deliveryRepository } from "../../../src/webhooks/delivery-repository.ts";
