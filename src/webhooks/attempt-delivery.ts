@@ -35,6 +35,8 @@ export type DeliveryEnv = Pick<
 
 /** Later tries wait in D1 for the cron: queues forget messages after days and cannot delay for longer. */
 const MESSAGE_DELAY_MAX_MS = 10 * 60_000;
+/** Queues delay for no longer than this. */
+const QUEUE_DELAY_MAX_MS = 12 * 3_600_000;
 
 /** Makes the attempt and sends the wake-ups that follow from it. Throws only when the database fails. */
 export async function attemptDelivery(
@@ -46,7 +48,7 @@ export async function attemptDelivery(
   const wakes = await deliverEvent(message, via, toolsFor(message, env, ports));
   await Promise.all(
     wakes
-      .filter(({ delayMs }) => delayMs <= MESSAGE_DELAY_MAX_MS)
+      .filter(({ delayMs, onTime }) => delayMs <= (onTime ? QUEUE_DELAY_MAX_MS : MESSAGE_DELAY_MAX_MS))
       .map(({ deliveries, delayMs }) => wakeDeliveries(env, deliveries, Math.floor(delayMs / 1000))),
   );
 }

@@ -29,10 +29,14 @@ export interface DeliveryTools {
 export interface Wake {
   deliveries: Wakeable[];
   delayMs: number;
+  /** The cron, which may be a minute late, would not do. */
+  onTime?: true;
 }
 
 /** An endpoint that takes longer would hold up the deliveries beside it. */
 const SLOW_MS = 3000;
+/** How long a slot under a rate limit may be used after its time. */
+const SLOT_LASTS_MS = 5_000;
 /** Of those that wait at an endpoint, which are considered for the next attempt through the slow lane. */
 const NEXT_OF = 10;
 /** More than one, because several may wake the same. */
@@ -75,9 +79,16 @@ export async function deliverEvent(
   // Woken before its endpoint became slow: the messages beside it must not wait for that.
   if (via === "fast" && endpoint.lane === "slow") return again(0, "slow");
   if (endpoint.rateLimit !== null && via !== null) {
-    const slotAt = delivery.slotAt ?? (await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt));
+    // One that has passed is nobody's any more: after an outage all of them would go at once.
+    const isMissed = delivery.slotAt === null || delivery.slotAt < startedAt - SLOT_LASTS_MS;
+    const slotAt = isMissed
+      ? await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt)
+      : (delivery.slotAt ?? startedAt);
     // A queue delays by whole seconds: rather a little late than more in a second than were asked for.
-    if (slotAt > startedAt) return again(Math.ceil((slotAt - startedAt) / 1000) * 1000, endpoint.lane);
+    if (slotAt > startedAt) {
+      const delayMs = Math.ceil((slotAt - startedAt) / 1000) * 1000;
+      return again(delayMs, endpoint.lane).map((wake) => ({ ...wake, onTime: true }));
+    }
   }
   const leaseUntil = await deliveries.claim(delivery, startedAt);
   // Where there is no room it stays due: those under way wake the next when they end.
