@@ -61,7 +61,7 @@ export async function deliverEvent(
     return [{ deliveries: [{ id, app, livemode, lane }], delayMs }];
   };
 
-  if (endpoint.status === "disabled" || endpoint.deletedAt !== null) {
+  if (endpoint.status === "disabled" || endpoint.deletedAt !== null || delivery.isSuperseded) {
     await deliveries.end(delivery, "skipped", startedAt);
     return [];
   }

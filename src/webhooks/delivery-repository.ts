@@ -16,8 +16,13 @@ import { deadLetters, deliveries, deliveryAttempts, webhookEndpoints } from "./t
 const LEASE_MS = 60_000;
 /** How far ahead of its time a delivery may be claimed: a queue delays by whole seconds. */
 export const EARLY_MS = 1000;
-/** Attempts to one endpoint that may be under way in the slow lane at once: a receiver that hangs leaves room for others. */
+/**
+ * Attempts to one endpoint that may be under way in the slow lane at once, and to one that has long answered nothing but
+ * failures: receivers that hang leave room for others.
+ */
 const SLOW_AT_ONCE = 5;
+const FAILING_AT_ONCE = 2;
+const LONG_FAILING_MS = 3_600_000;
 const RELEASED_MAX = 100;
 const SLOW_WOKEN_MAX = 50;
 
@@ -33,6 +38,8 @@ export interface DueDelivery {
   trigger: Trigger;
   event: { id: string; type: EventType; body: string };
   endpoint: EndpointRow;
+  /** A ping after which its endpoint was pinged anew, at another address maybe. */
+  isSuperseded: boolean;
   /** Whether a delivery to the endpoint ran out of its schedule since the first failure; looked up when it has long failed. */
   hasExhausted: boolean;
   /** The newest pair of the app and mode, its private half sealed. */
@@ -81,6 +88,11 @@ export function deliveryRepository(db: Database) {
             select 1 from deliveries d where d.app = ${message.app} and d.livemode = ${message.livemode ? 1 : 0}
               and d.status = 'exhausted' and d.status <> 'delivered' and d.endpoint = ${webhookEndpoints.id}
               and d.ended_at >= ${firstFailureAt} * 1000), 0)`,
+          isSuperseded: sql<number>`iif(${events.type} = 'webhook_endpoint.ping', exists (
+            select 1 from deliveries d where d.app = ${message.app} and d.livemode = ${message.livemode ? 1 : 0}
+              and d.status = 'pending' and d.status <> 'delivered' and d.created_at > ${deliveries.createdAt}
+              and d.endpoint = ${webhookEndpoints.id}
+              and exists (select 1 from events e where e.id = d.event and e.type = 'webhook_endpoint.ping')), 0)`,
           signingKey: { id: signingKeys.id, privateKey: signingKeys.privateKey },
         })
         .from(deliveries)
@@ -97,7 +109,8 @@ export function deliveryRepository(db: Database) {
         .where(and(addressed(message), claimable(now)));
       if (row === undefined) return null;
       const { app, livemode, delivery: id } = message;
-      return { ...row, id, app, livemode, hasExhausted: row.hasExhausted === 1 };
+      const [isSuperseded, hasExhausted] = [row.isSuperseded === 1, row.hasExhausted === 1];
+      return { ...row, id, app, livemode, isSuperseded, hasExhausted };
     },
 
     /**
@@ -108,8 +121,10 @@ export function deliveryRepository(db: Database) {
     async claim(delivery: DueDelivery, now: number): Promise<number | null> {
       const leaseUntil = now + LEASE_MS;
       const slow = delivery.endpoint.lane === "slow" ? delivery.endpoint.id : null;
+      const failingForMs = now - (delivery.endpoint.firstFailureAt ?? Number.POSITIVE_INFINITY) * 1000;
+      const places = failingForMs > LONG_FAILING_MS ? FAILING_AT_ONCE : SLOW_AT_ONCE;
       const hasRoom = sql`(select count(*) from deliveries d
-        where d.slow_endpoint = ${slow} and d.lease_until > ${now}) < ${SLOW_AT_ONCE}`;
+        where d.slow_endpoint = ${slow} and d.lease_until > ${now}) < ${places}`;
       const result = await db
         .update(deliveries)
         .set({

@@ -2,16 +2,12 @@
 import { ROLL_SECONDS, type SealedSecret } from "../../../src/webhooks/endpoint.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { DeliveryRow, EndpointRow, EventRow, Mirror, Write } from "./mirror.ts";
+import { Pace, UNDER_WAY_MS } from "./pace.ts";
 import { isGood, type Receipt, type Receivers } from "./receivers.ts";
-import { ATTEMPTS_MAX, earliestDelay, stretch } from "./schedules.ts";
+import { ATTEMPTS_MAX, earliestDelay } from "./schedules.ts";
 
 /** A delivery may be claimed as much before its time. */
 const EARLY_MS = 1000;
-/** Nobody posts as late after a claim, unless the machine was frozen. */
-const UNDER_WAY_MS = 45_000;
-const SLOW_AT_ONCE = 5;
-/** Later times wait for the sweeper. */
-const MESSAGE_DELAY_MAX_MS = 10 * 60_000;
 const FAILING_MS = 5 * 86_400_000;
 
 /** What an endpoint looked like when an event happened. */
@@ -29,7 +25,7 @@ interface Claim {
 }
 
 /** What is remembered of a delivery besides its row. */
-interface Course {
+export interface Course {
   claims: Claim[];
   /** No attempt before this, unless a person wishes it. */
   notBefore: number;
@@ -45,33 +41,20 @@ interface Course {
 
 export class Observer {
   readonly mirror: Mirror;
+  readonly pace: Pace;
   readonly #clock: VirtualClock;
   readonly #receivers: Receivers;
   readonly #violation: (words: string) => void;
   readonly #note: (...words: (string | number)[]) => void;
   readonly #courses = new Map<string, Course>();
-  /** By endpoint: when attempts to it began lately. */
-  readonly #begun = new Map<string, number[]>();
-  /** By endpoint: since when its rate limit and its schedule are what they are, and its last good answer that was recorded. */
-  readonly #since = new Map<
-    string,
-    { rate: number; schedule: number; lane: number; good: number; full: number; taken: number }
-  >();
   readonly snapshots = new Map<string, Map<string, Snapshot>>();
   /** By endpoint: how often it was disabled. */
   readonly disablings = new Map<string, number>();
   readonly disabledEvents = new Map<string, number>();
   readonly reasons = new Map<string, number>();
-  /** How much later than due attempts were begun; only what is due while all is calm counts. */
-  calmSince = Number.POSITIVE_INFINITY;
-  readonly latest = { swept: { ms: 0, delivery: "" }, woken: { ms: 0, delivery: "" } };
-  /** From when on rates are held exactly: wake-ups that were lost come all at once. */
-  ratesSince = Number.POSITIVE_INFINITY;
   attempts = 0;
   /** Endpoints that this transaction has to disable. */
   readonly #givenUp = new Set<string>();
-  /** The factors of jitter that schedules were stretched by. */
-  readonly jitter: number[] = [];
 
   constructor(
     mirror: (committed: (writes: Write[]) => void) => Mirror,
@@ -85,6 +68,7 @@ export class Observer {
     this.#violation = violation;
     this.#note = note;
     this.mirror = mirror((writes) => this.#committed(writes));
+    this.pace = new Pace(this.mirror, clock, receivers, violation);
   }
 
   course(delivery: string): Course {
@@ -164,7 +148,7 @@ export class Observer {
     }
     for (const id of touched) {
       this.#checkEndpoint(id);
-      this.#countPlaces(id);
+      this.pace.countPlaces(id);
     }
     for (const id of this.#givenUp) {
       const { status } = this.mirror.endpoints.get(id) as EndpointRow;
@@ -206,7 +190,7 @@ export class Observer {
       this.#violation(`I9: attempt ${number} of ${delivery} was not recorded as it was answered`);
     }
     if (isGood(answer)) {
-      this.#sinceOf(row.endpoint).good = this.#clock.time;
+      this.pace.of(row.endpoint).good = this.#clock.time;
       return;
     }
     const claim = course.claims.find((one) => one.number === number) as Claim;
@@ -216,7 +200,7 @@ export class Observer {
   }
 
   #endpointChanged(row: EndpointRow, before: EndpointRow | null): void {
-    const since = this.#sinceOf(row.id);
+    const since = this.pace.of(row.id);
     const now = this.#clock.time;
     if (before?.rate_limit !== row.rate_limit) since.rate = now;
     if (before?.schedule !== row.schedule) since.schedule = now;
@@ -294,7 +278,7 @@ export class Observer {
     const isNewRun = row.attempts_before !== before.attempts_before;
     const isWished = row.trigger === "manual";
     if (isNewRun || isWished || row.due_at === null) course.notBefore = 0;
-    if (before.lease_until !== null && row.lease_until === null) this.#planned(row);
+    if (before.lease_until !== null && row.lease_until === null) this.pace.planned(row, course);
     if (row.status === before.status) return;
     this.#note("became", row.id, row.status);
     const inRun = row.attempts - row.attempts_before;
@@ -315,18 +299,6 @@ export class Observer {
       case "pending":
         if (!isWished) this.#violation(`I9: ${row.id} was ${before.status} and is pending again`);
     }
-  }
-
-  /** Remembers by how much dice stretched what the schedule says. */
-  #planned(row: DeliveryRow): void {
-    const { claims, endedAt } = this.course(row.id);
-    const claim = claims.at(-1);
-    const receipts = this.#receivers.receipts.get(row.id);
-    const answer = receipts?.find(({ number }) => number === row.attempts)?.answer;
-    if (row.due_at === null || claim === undefined || answer == null || endedAt === null) return;
-    const number = row.attempts - row.attempts_before;
-    const factor = stretch(claim.schedule, number, answer, row.due_at - endedAt);
-    if (factor !== null) this.jitter.push(factor);
   }
 
   #claimed(row: DeliveryRow, before: DeliveryRow, endpoint: EndpointRow): void {
@@ -358,67 +330,10 @@ export class Observer {
       this.#violation(`${words} began ${course.notBefore - now} ms before its schedule allows it`);
     }
     const inRun = row.attempts - row.attempts_before;
-    const isSettled = now - this.#sinceOf(endpoint.id).schedule > 60_000;
+    const isSettled = now - this.pace.of(endpoint.id).schedule > 60_000;
     const most = isSettled ? ATTEMPTS_MAX[endpoint.schedule] : Math.max(...Object.values(ATTEMPTS_MAX));
     if (inRun > most) this.#violation(`${words} is number ${inRun} of a schedule of ${most}`);
-    this.#checkLateness(row, before);
-    this.#checkRate(endpoint, now);
-    this.#checkCrowd(endpoint, now);
-  }
-
-  /** Who is due soon is woken by a message; who is due later, or found no room in the slow lane, may wait for the sweeper. */
-  #checkLateness(row: DeliveryRow, { due_at, lease_until }: DeliveryRow): void {
-    const due = Math.max(due_at ?? 0, lease_until ?? 0);
-    const fullAt = this.#sinceOf(row.endpoint).full;
-    if (due < this.calmSince) return;
-    const late = this.#clock.time - Math.max(due, fullAt);
-    // What endpoints give rise to is said without haste: nobody sends a message for it.
-    const isOwn = this.mirror.events.get(row.event)?.type === "webhook_endpoint.disabled";
-    const isSoon = due - this.course(row.id).plannedAt < MESSAGE_DELAY_MAX_MS && fullAt < due;
-    const latest = this.latest[isSoon && !isOwn ? "woken" : "swept"];
-    if (late > latest.ms) Object.assign(latest, { ms: late, delivery: row.id });
-  }
-
-  /** Remembers when no more attempts to an endpoint could begin in the slow lane. */
-  #countPlaces(id: string): void {
-    const now = this.#clock.time;
-    let taken = 0;
-    for (const row of this.mirror.open.values()) {
-      if (row.slow_endpoint === id && (row.lease_until ?? 0) > now) taken += 1;
-    }
-    const since = this.#sinceOf(id);
-    // Full until now if it was before this write; a place has just become free.
-    if (taken >= SLOW_AT_ONCE || since.taken >= SLOW_AT_ONCE) since.full = now;
-    since.taken = taken;
-  }
-
-  /** One second's worth at once, and the rate from then on. */
-  #checkRate({ id, rate_limit: rate }: EndpointRow, now: number): void {
-    const begun = this.#begun.get(id) ?? [];
-    begun.push(now);
-    this.#begun.set(id, begun);
-    const since = Math.max(this.#sinceOf(id).rate, this.ratesSince) + 60_000;
-    if (rate === null) return;
-    for (const seconds of [1, 10, 60]) {
-      const from = now - seconds * 1000;
-      if (from < since) continue;
-      let n = 0;
-      for (let i = begun.length - 1; i >= 0 && (begun[i] as number) > from; i--) n += 1;
-      if (n > rate * (seconds + 1) + 1) {
-        this.#violation(`${id} was sent ${n} within ${seconds} s, and its limit is ${rate} a second`);
-      }
-    }
-  }
-
-  #checkCrowd({ id, lane }: EndpointRow, now: number): void {
-    if (lane !== "slow" || now - this.#sinceOf(id).lane < 60_000) return;
-    const underWay = this.#receivers.book.filter(
-      ({ delivery, until, from }) =>
-        until === null && now - from < UNDER_WAY_MS && this.mirror.deliveries.get(delivery)?.endpoint === id,
-    );
-    if (underWay.length > SLOW_AT_ONCE - 1) {
-      this.#violation(`${underWay.length + 1} attempts to ${id} are under way in the slow lane`);
-    }
+    this.pace.begun(row, before, endpoint, course.plannedAt);
   }
 
   /** After a transaction: nothing open without a time to come, unless it waits for a ping's answer. */
@@ -447,15 +362,6 @@ export class Observer {
         `I9: ${id} was disabled ${disablings} times, with ${this.disabledEvents.get(id)} events`,
       );
     }
-  }
-
-  #sinceOf(endpoint: string) {
-    let since = this.#since.get(endpoint);
-    if (since === undefined) {
-      since = { rate: 0, schedule: 0, lane: 0, good: 0, full: 0, taken: 0 };
-      this.#since.set(endpoint, since);
-    }
-    return since;
   }
 }
 

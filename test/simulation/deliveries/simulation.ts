@@ -71,8 +71,8 @@ async function story(world: DeliveryWorld, isCalm: boolean): Promise<number> {
   const endsAt = clock.time + dice.pick([1, 2, 7]) * DAY;
   const merchants = openMerchants(world, endsAt);
   if (isCalm) {
-    observer.calmSince = clock.time;
-    observer.ratesSince = clock.time;
+    observer.pace.calmSince = clock.time;
+    observer.pace.ratesSince = clock.time;
   }
   world.sweepForEver();
   await pass(world, clock.time + 10 * MINUTE);
@@ -85,14 +85,14 @@ async function story(world: DeliveryWorld, isCalm: boolean): Promise<number> {
   await pass(world, clock.time + HOUR, () => merchants.every(({ unflushed }) => unflushed === 0));
   // What the storm left behind is found by the next sweep.
   await pass(world, clock.time + 10 * MINUTE);
-  observer.calmSince = Math.min(observer.calmSince, clock.time);
+  observer.pace.calmSince = Math.min(observer.pace.calmSince, clock.time);
   await pass(world, clock.time + SCHEDULE_MS);
   if (isHopeless(world)) return 0;
   checkAtRest(world, merchants);
   const recovered = await recoverEverything(world, merchants);
   checkRecovered(world);
   for (const [how, mostMs] of Object.entries(LATE_MAX_MS)) {
-    const { ms, delivery } = observer.latest[how as keyof typeof LATE_MAX_MS];
+    const { ms, delivery } = observer.pace.latest[how as keyof typeof LATE_MAX_MS];
     if (ms > mostMs) world.violation(`${delivery}, ${how}, was ${ms} ms late while nothing was broken`);
   }
   checkJitter(world);
@@ -128,8 +128,8 @@ function outcome(world: DeliveryWorld, seed: number, startedAt: number, recovere
     recovered,
     days: Math.round((clock.time - startedAt) / DAY),
     steps: clock.fired,
-    wokenLateMs: observer.latest.woken.ms,
-    sweptLateMs: observer.latest.swept.ms,
+    wokenLateMs: observer.pace.latest.woken.ms,
+    sweptLateMs: observer.pace.latest.swept.ms,
     trace: world.trace.lines,
   };
 }
@@ -275,7 +275,7 @@ function rush(world: DeliveryWorld, merchants: readonly Merchant[], endsAt: numb
   const lives: Life[] = [
     [
       { from: at, behaviour: { does: "hang" } },
-      { from: at + 10 * MINUTE, behaviour: { does: "ok" } },
+      { from: at + 4 * MINUTE, behaviour: { does: "ok" } },
     ],
     [
       { from: at, behaviour: { does: "down", refuses: true } },
@@ -287,7 +287,7 @@ function rush(world: DeliveryWorld, merchants: readonly Merchant[], endsAt: numb
     for (const { from, behaviour } of life) receivers.behave(url, from, behaviour);
     void merchant.open(url, { enabledEvents: ["*"], schedule: "standard", rateLimit: null });
   }
-  for (let n = dice.between(150, 300); n > 0; n--) {
+  for (let n = dice.between(120, 200); n > 0; n--) {
     clock.at(at + dice.between(0, 20 * SECOND), () => void merchant.happen("refund.succeeded"));
   }
 }
@@ -361,7 +361,7 @@ async function recoverEverything(world: DeliveryWorld, merchants: readonly Merch
 
 /** Dice spread what was sent together. */
 function checkJitter(world: DeliveryWorld): void {
-  const { jitter } = world.observer;
+  const { jitter } = world.observer.pace;
   if (jitter.some((factor) => factor < 0.79 || factor > 1.21)) world.violation("jitter beyond its limits");
   if (jitter.length >= 30 && Math.max(...jitter) - Math.min(...jitter) < 0.2) {
     world.violation(`${jitter.length} delays were stretched by nearly the same factor`);
