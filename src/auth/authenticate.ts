@@ -36,6 +36,15 @@ export async function authenticate(
   return principal;
 }
 
+/**
+ * Has this isolate ask D1 anew about the key of a request that changed what the key stands for; others follow within 33
+ * seconds.
+ */
+export async function forgetKey(request: Request, cache: KeyCache = keyCache): Promise<void> {
+  const key = presentedKey(request.headers.get("Authorization"));
+  if (key !== null) cache.forget(await hashKey(key));
+}
+
 function badKey(key: string): ProblemError {
   return new ProblemError({ code: "bad_key", key: maskKey(key) });
 }

@@ -61,6 +61,11 @@ export class KeyCache {
     }
   }
 
+  /** The next request asks D1 again: what this key stands for has just changed. */
+  forget(hash: string): void {
+    this.#known.delete(hash);
+  }
+
   async #ask(hash: string, now: number, ask: Ask): Promise<KnownKey | null> {
     const key = await within(this.#timeoutMs, ask());
     if (key === LATE) throw new KeysUnavailableError();

@@ -26,16 +26,23 @@ function ofApp(app: string, livemode: boolean): SQL | undefined {
   return and(eq(channelAccounts.app, app), eq(channelAccounts.livemode, livemode));
 }
 
-/** The pinned revision, or the current account of the charge's channel; null when there is none. */
+/**
+ * The pinned revision, or with `newest` the newest of the pinned account; without a pin the current account of the charge's
+ * channel. Null when there is none.
+ */
 export async function findAccount(
   db: Database,
   charge: Pick<Charge, "app" | "livemode" | "channel">,
   pinned: { id: string; revision: number } | null,
+  newest = false,
 ): Promise<ChannelAccount | null> {
   const which =
     pinned === null
       ? isNull(channelAccounts.retiredAt)
-      : and(eq(channelAccounts.id, pinned.id), eq(channelAccounts.revision, pinned.revision));
+      : and(
+          eq(channelAccounts.id, pinned.id),
+          newest ? undefined : eq(channelAccounts.revision, pinned.revision),
+        );
   const rows = await db
     .select(columns)
     .from(channelAccounts)
@@ -72,23 +79,25 @@ export async function addAccount(db: Database, account: AccountRow): Promise<boo
 
 /** Puts a new revision in the place of the current one; false when that is current no more. */
 export async function addRevision(db: Database, before: AccountRow, after: AccountRow): Promise<boolean> {
-  const isBefore = and(
-    ofApp(before.app, before.livemode),
-    eq(channelAccounts.channel, before.channel),
-    eq(channelAccounts.id, before.id),
-    eq(channelAccounts.revision, before.revision),
-  );
+  const isRevision = (revision: number) =>
+    and(
+      ofApp(before.app, before.livemode),
+      eq(channelAccounts.channel, before.channel),
+      eq(channelAccounts.id, before.id),
+      eq(channelAccounts.revision, revision),
+    );
+  const isCurrent = and(isRevision(before.revision), isNull(channelAccounts.retiredAt));
   const values = sql`select ${after.id}, ${after.revision}, ${after.app}, ${after.livemode ? 1 : 0}, ${after.channel},
     ${after.credentials}, ${after.merchant}, ${JSON.stringify(after.noticeKeys)}, ${after.description}, ${after.created},
-    ${after.retiredAt} from ${channelAccounts} where ${isBefore} and ${channelAccounts.retiredAt} = ${after.created}`;
-  const [retired] = await db.batch([
-    db
-      .update(channelAccounts)
-      .set({ retiredAt: after.created })
-      .where(and(isBefore, isNull(channelAccounts.retiredAt))),
+    ${after.created} from ${channelAccounts} where ${isCurrent}`;
+  // It comes retired and takes the place once that is free. No two sealed texts are alike: this one tells whose row it is.
+  const isOurs = and(isRevision(after.revision), eq(channelAccounts.credentials, after.credentials));
+  const [, , placed] = await db.batch([
     db.insert(channelAccounts).select(values).onConflictDoNothing(),
+    db.update(channelAccounts).set({ retiredAt: after.created }).where(isCurrent),
+    db.update(channelAccounts).set({ retiredAt: null }).where(isOurs),
   ]);
-  return retired.meta.changes > 0;
+  return placed.meta.changes > 0;
 }
 
 /** Describes an account otherwise; nothing that money depends on. */

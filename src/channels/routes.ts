@@ -1,6 +1,7 @@
 // The merchant's accounts at channels, in live mode alone: in test mode every channel is the sandbox. Credentials are
 // write-only. An account's keys are rotated by a new revision; refunds stay with the revision they were sent with.
 import * as z from "zod";
+import { forgetKey } from "../auth/authenticate.ts";
 import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
@@ -117,6 +118,7 @@ export const channelAccountRoutes: Route[] = [
       if (!(await addAccount(database(c.env, app, livemode), account))) {
         throw new ProblemError({ code: "channel_account_exists", channel });
       }
+      await forgetKey(c.req.raw);
       return json(await rendered(c, account));
     },
   }),
@@ -173,6 +175,7 @@ export const channelAccountRoutes: Route[] = [
       if (!(await addRevision(db, before, account))) {
         throw new ProblemError({ code: "unavailable", retryAfterSeconds: 1 });
       }
+      await forgetKey(c.req.raw);
       return json(await rendered(c, account));
     },
   }),
@@ -189,6 +192,7 @@ export const channelAccountRoutes: Route[] = [
       const account = await getAccount(c, id);
       const { app, livemode } = account;
       await retireAccount(database(c.env, app, livemode), app, livemode, id, seconds());
+      await forgetKey(c.req.raw);
       return json(await rendered(c, await getAccount(c, id)));
     },
   }),

@@ -153,7 +153,7 @@ export class Driver {
   #ask(refund: Refund, question: "submit" | "query"): void {
     const charge = this.#books.enter()?.charge;
     if (charge === undefined) return;
-    const run = this.#account(charge, refund)
+    const run = this.#account(charge, refund, question === "query")
       .then((account) => this.#verdict(charge, refund, question, account))
       .then((verdict) => {
         this.#heard.set(refund.id, verdict);
@@ -184,7 +184,12 @@ export class Driver {
       if (hindrance !== null) return hindrance;
     }
     const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
-    return await askChannel(this.#ports, charge, refund, question, account, pin);
+    const ask = (by: typeof account) => askChannel(this.#ports, charge, refund, question, by, pin);
+    const verdict = await ask(account);
+    const isPinned = account === null || account === "unreachable" || isSentBy(refund, account);
+    if (verdict.kind !== "notFound" || isPinned) return verdict;
+    // Later credentials may see less than those it was sent with: that it is not there only those can say.
+    return await ask(await this.#account(charge, refund, false));
   }
 
   /** Why a live question is not put to the channel now: no room in the account's budget, or the payment is in doubt. */
@@ -226,13 +231,18 @@ export class Driver {
   }
 
   /** The account to ask with; `"unreachable"` while it is not known here and D1 does not answer. */
-  async #account(charge: Charge, refund: Refund): Promise<ChannelAccount | null | "unreachable"> {
+  async #account(
+    charge: Charge,
+    refund: Refund,
+    newest: boolean,
+  ): Promise<ChannelAccount | null | "unreachable"> {
     const given = this.#accounts.get(refund.id);
     this.#accounts.delete(refund.id);
     if (given !== undefined || !charge.livemode) return given ?? null;
     const pinned = refund.account;
     const known = pinned === null ? undefined : this.#known.get(`${pinned.id}/${pinned.revision}`);
-    const look = this.#ports.account(charge, pinned).catch(() => "unreachable" as const);
+    // Whoever sent it may have no valid keys any more: the account's newest ask.
+    const look = this.#ports.account(charge, pinned, newest).catch(() => "unreachable" as const);
     const outcome = await within(this.#ports.sleep, look, ACCOUNT_TIMEOUT_MS);
     const found = outcome === "late" ? "unreachable" : outcome.done;
     if (found === "unreachable") return known ?? found;
@@ -282,6 +292,10 @@ export class Driver {
     });
     this.#events.onVerdict(id);
   }
+}
+
+function isSentBy({ account }: Refund, { id, revision }: ChannelAccount): boolean {
+  return account === null || (account.id === id && account.revision === revision);
 }
 
 function isWatchDue(refund: Refund, now: number): boolean {

@@ -23,7 +23,8 @@ export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
     random: (count) => crypto.getRandomValues(new Uint8Array(count)),
     sleep,
     channel: (name, livemode) => channelFor(name, livemode, env()),
-    account: (charge, pinned) => findAccount(database(env(), charge.app, charge.livemode), charge, pinned),
+    account: (charge, pinned, newest) =>
+      findAccount(database(env(), charge.app, charge.livemode), charge, pinned, newest),
     claimPayment: async (charge, { merchant }, transactionNo) => {
       const connector = connectorOf(charge.channel);
       // What a person pays has no number that means anything to another app.

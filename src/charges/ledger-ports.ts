@@ -51,8 +51,12 @@ export interface LedgerPorts {
   sleep: Sleep;
   /** Null when no connector speaks for the channel. */
   channel(name: string, livemode: boolean): Channel | null;
-  /** The pinned revision's sealed credentials, or the current account's; null when there is none. */
-  account(charge: Charge, pinned: { id: string; revision: number } | null): Promise<ChannelAccount | null>;
+  /** The pinned revision, or the newest of the pinned account, or the current account; null when there is none. */
+  account(
+    charge: Charge,
+    pinned: { id: string; revision: number } | null,
+    newest: boolean,
+  ): Promise<ChannelAccount | null>;
   /** Claims a payment at the channel for a live charge, across apps; false when it is another charge's. */
   claimPayment(charge: Charge, account: ChannelAccount, transactionNo: string): Promise<boolean>;
   /** Whether an account's budget of calls has room for another; `again` for questions that were put before. */

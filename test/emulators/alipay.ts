@@ -18,6 +18,7 @@ import {
   type PostedNotice,
   startChannelServer,
 } from "./channel-emulator.ts";
+import type { Clock } from "./clock.ts";
 
 const PATHS: Record<string, Operation> = {
   "/v3/alipay/trade/refund": "refund",
@@ -35,6 +36,7 @@ export interface AlipayOptions {
   port?: number;
   seed?: number;
   faults?: Partial<FaultRates>;
+  clock?: Clock;
   certificateMode?: boolean;
   /** False: refunds of a trade that follow each other closely are no violation. */
   minds3Seconds?: boolean;
@@ -62,7 +64,8 @@ let keys: { ours: KeyPair; alipays: readonly [KeyPair, KeyPair] } | undefined;
 type KeyPair = ReturnType<typeof newKeyPair>;
 
 export async function startAlipayEmulator(options: AlipayOptions = {}) {
-  const faults = new Faults(options.seed ?? 1, options.faults);
+  const faults = new Faults(options.seed ?? 1, options.faults, options.clock);
+  const { clock } = faults;
   const books = new Books<Order>(faults);
   const notices = new NoticeSender(faults);
   keys ??= { ours: newKeyPair(), alipays: [newKeyPair(), newKeyPair()] };
@@ -110,7 +113,7 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
     const message = `${authString}\n${request.method}\n${request.url}\n${request.body}\n`;
     const isSigned = verify("sha256", Buffer.from(message), ours.publicKey, Buffer.from(signature, "base64"));
     if (!isSigned) return turnedAway(401, "invalid-signature");
-    if (Math.abs(Date.now() - Number(fields.get("timestamp"))) > CLOCK_TOLERANCE_MS) {
+    if (Math.abs(clock.now() - Number(fields.get("timestamp"))) > CLOCK_TOLERANCE_MS) {
       return turnedAway(400, "invalid-timestamp");
     }
     const nonce = fields.get("nonce") ?? "";
@@ -126,7 +129,7 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
     const question = JSON.parse(request.body) as Question;
     const payment = books.findPayment(question.trade_no ?? question.out_trade_no);
     if (payment === undefined) return error(400, "ACQ.TRADE_NOT_EXIST");
-    if (operation === "payment") return tradeAnswer(payment, books.moved(payment.transactionNo));
+    if (operation === "payment") return tradeAnswer(payment, books.moved(payment.transactionNo), clock.now());
     const number = question.out_request_no ?? "";
     if (number === "" || number.length > NUMBER_LENGTH_MAX) return error(400, "ACQ.INVALID_PARAMETER");
     return operation === "refund" ? refund(payment, number, question) : query(payment, number);
@@ -167,12 +170,12 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
   /** A refund that failed may be asked for again by its number: nothing had moved for it. */
   function triedAgain(refund: BookedRefund<Order>): boolean {
     if (books.held(refund.payment) + refund.amount > refund.payment.amount) return false;
-    refund.course.push({ status: "succeeded", at: Date.now() });
+    refund.course.push({ status: "succeeded", at: clock.now() });
     return true;
   }
 
   function spaced(payment: EmulatedPayment, number: string): void {
-    const now = Date.now();
+    const now = clock.now();
     const gap = now - (lastRefund.get(payment) ?? 0);
     lastRefund.set(payment, now);
     if (options.minds3Seconds !== false && gap < SPACING_MS - SPACING_TOLERANCE_MS) {
@@ -194,7 +197,9 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
       total_amount: decimalAmount(payment.amount, payment.currency),
       refund_amount: decimalAmount(refund.amount, payment.currency),
       refund_status: "REFUND_SUCCESS",
-      gmt_refund_pay: beijing(refund.course.findLast(({ at }) => at <= Date.now())?.at ?? refund.submittedAt),
+      gmt_refund_pay: beijing(
+        refund.course.findLast(({ at }) => at <= clock.now())?.at ?? refund.submittedAt,
+      ),
     });
   }
 
@@ -208,7 +213,7 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
     if (refund === undefined) throw new Error(`no refund ${number}`);
     const { payment } = refund;
     const form: Record<string, string> = {
-      notify_time: beijing(Date.now() - (kind === "stale" ? 3_600_000 : 0)),
+      notify_time: beijing(clock.now() - (kind === "stale" ? 3_600_000 : 0)),
       notify_type: "trade_status_sync",
       notify_id: `notify${number}`,
       charset: "utf-8",
@@ -244,7 +249,7 @@ export async function startAlipayEmulator(options: AlipayOptions = {}) {
         kind === "error" ? error(500, "ACQ.SYSTEM_ERROR") : turnedAway(429, "app-call-limited"),
       sign(answer) {
         if (unsigned.has(answer)) return answer;
-        const timestamp = String(Date.now());
+        const timestamp = String(clock.now());
         const nonce = `${timestamp}${answer.body.length}`;
         const message = `${timestamp}\n${nonce}\n${answer.body}\n`;
         const headers = {
@@ -300,7 +305,7 @@ export function ok(body: object): Answer {
   return { status: 200, body: JSON.stringify(body) };
 }
 
-function tradeAnswer(payment: EmulatedPayment, moved: number): Answer {
+function tradeAnswer(payment: EmulatedPayment, moved: number, now: number): Answer {
   const isPaid = payment.paid !== false;
   const isClosed = isPaid && moved === payment.amount;
   return ok({
@@ -309,7 +314,7 @@ function tradeAnswer(payment: EmulatedPayment, moved: number): Answer {
     trade_status: isClosed ? "TRADE_CLOSED" : isPaid ? "TRADE_SUCCESS" : "WAIT_BUYER_PAY",
     total_amount: decimalAmount(payment.amount, payment.currency),
     ...(payment.currency === "cny" ? {} : { trans_currency: payment.currency.toUpperCase() }),
-    ...(isPaid ? { send_pay_date: beijing(Date.now()) } : {}),
+    ...(isPaid ? { send_pay_date: beijing(now) } : {}),
   });
 }
 

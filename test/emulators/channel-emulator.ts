@@ -3,7 +3,7 @@
 // a channel says, and how it signs, is known to its own emulator alone.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { type Clock, REAL_TIME } from "./clock.ts";
 import { Dice } from "./dice.ts";
 
 /** How often each fault strikes, from 0 to 1, and how long what takes time takes, in ms. */
@@ -81,9 +81,11 @@ export class Faults {
   rates: FaultRates = NO_FAULTS;
   readonly #next: Strike[] = [];
   readonly dice: Dice;
+  readonly clock: Clock;
 
-  constructor(seed: number, rates: Partial<FaultRates> = {}) {
+  constructor(seed: number, rates: Partial<FaultRates> = {}, clock = REAL_TIME) {
     this.dice = new Dice(seed);
+    this.clock = clock;
     this.set(rates);
   }
 
@@ -140,7 +142,7 @@ export async function startChannelServer(protocol: ChannelProtocol, faults: Faul
     const answer = await protocol.serve(request, operation);
     if (strike?.does === "dropAfter") return "drop";
     if (strike?.does === "errorAfter") return protocol.sign(protocol.failure("error"), request);
-    if (strike?.does === "delay") await sleep(strike.ms, undefined, { signal: closing.signal });
+    if (strike?.does === "delay") await faults.clock.sleep(strike.ms, closing.signal);
     const signed = await protocol.sign(answer, request);
     return strike?.does === "rewrite" ? strike.rewrite(signed) : signed;
   }
@@ -248,8 +250,8 @@ export class Books<Order> {
       this.violations.push(`more than was paid: ${payment.transactionNo} ${number} ${amount}`);
       return "exceeds";
     }
-    const now = Date.now();
-    const { rates } = this.#faults;
+    const { rates, clock } = this.#faults;
+    const now = clock.now();
     const refund: BookedRefund<Order> = {
       number,
       payment,
@@ -266,12 +268,12 @@ export class Books<Order> {
   }
 
   /** What a query finds. */
-  find(number: string, now = Date.now()): BookedRefund<Order> | undefined {
+  find(number: string, now = this.#faults.clock.now()): BookedRefund<Order> | undefined {
     const refund = this.numbers.get(number);
     return refund !== undefined && refund.visibleAt <= now ? refund : undefined;
   }
 
-  status(refund: BookedRefund<Order>, now = Date.now()): RefundStatus {
+  status(refund: BookedRefund<Order>, now = this.#faults.clock.now()): RefundStatus {
     return refund.course.findLast(({ at }) => at <= now)?.status ?? "processing";
   }
 
@@ -336,7 +338,7 @@ export class NoticeSender {
   }
 
   /** Sends a notice at `at` (ms). Resolves at once, or after the first delivery if this notice comes too early. */
-  async announce(render: RenderNotice, at = Date.now()): Promise<void> {
+  async announce(render: RenderNotice, at = this.#faults.clock.now()): Promise<void> {
     const faults = this.#faults;
     for (const [fault, kind] of [
       ["noticeForged", "forged"],
@@ -349,7 +351,7 @@ export class NoticeSender {
     const late = faults.hits("noticeLate") ? faults.upTo(faults.rates.noticeLateMs) : 0;
     const first = this.#start(() => this.#deliver(render, at + late));
     if (faults.hits("noticeTwice")) this.#start(() => this.#deliver(render, at + late));
-    if (at <= Date.now() && late === 0 && faults.hits("noticeEarly")) await first;
+    if (at <= faults.clock.now() && late === 0 && faults.hits("noticeEarly")) await first;
   }
 
   /** Until everything announced so far has been delivered or given up. */
@@ -372,25 +374,25 @@ export class NoticeSender {
 
   async #deliver(render: RenderNotice, at: number): Promise<void> {
     for (const againMs of [0, 100, 400]) {
-      const status = await this.#post("good", render, Math.max(at, Date.now() + againMs));
+      const status = await this.#post("good", render, Math.max(at, this.#faults.clock.now() + againMs));
       if (status !== null && status >= 200 && status < 300) return;
     }
   }
 
   async #post(kind: NoticeKind, render: RenderNotice, at: number): Promise<number | null> {
     const { signal } = this.#closed;
-    const wait = at - Date.now();
-    if (wait > 0) await sleep(wait, undefined, { signal });
+    const { clock } = this.#faults;
+    const wait = at - clock.now();
+    if (wait > 0) await clock.sleep(wait, signal);
     signal.throwIfAborted();
-    const { url, headers, body } = await render(kind);
-    const status = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal }).then(
-      async (response) => {
-        await response.body?.cancel();
-        return response.status;
-      },
-      () => null,
-    );
-    this.sent.push({ kind, status });
-    return status;
+    return clock.busy(async () => {
+      const { url, headers, body } = await render(kind);
+      const status = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal }).then(
+        ({ body, status }) => (body?.cancel() ?? Promise.resolve()).then(() => status),
+        () => null,
+      );
+      this.sent.push({ kind, status });
+      return status;
+    });
   }
 }

@@ -14,6 +14,7 @@ import {
   type RefundStatus,
   startChannelServer,
 } from "./channel-emulator.ts";
+import type { Clock } from "./clock.ts";
 
 export interface StripePaymentBook extends EmulatedPayment {
   /** A disputed charge is not refunded. */
@@ -94,9 +95,16 @@ const STALE_MS = 400_000;
 const ELSEWHERE = "elsewhere_";
 
 export async function startStripeEmulator(
-  options: { seed?: number; faults?: Partial<FaultRates>; port?: number; notifyUrl?: string | null } = {},
+  options: {
+    seed?: number;
+    faults?: Partial<FaultRates>;
+    port?: number;
+    notifyUrl?: string | null;
+    clock?: Clock;
+  } = {},
 ): Promise<StripeEmulator> {
-  const faults = new Faults(options.seed ?? 1, options.faults);
+  const faults = new Faults(options.seed ?? 1, options.faults, options.clock);
+  const { clock } = faults;
   const books = new Books<StripeRefundBook[]>(faults);
   const notices = new NoticeSender(faults);
   const credentials = {
@@ -116,7 +124,7 @@ export async function startStripeEmulator(
     return object.status ?? STATUSES[books.status(refund, now)];
   }
 
-  function show(refund: BookedRefund<StripeRefundBook[]>, object: StripeRefundBook, now = Date.now()) {
+  function show(refund: BookedRefund<StripeRefundBook[]>, object: StripeRefundBook, now = clock.now()) {
     const status = statusOf(refund, object, now);
     return {
       id: object.id,
@@ -247,7 +255,7 @@ export async function startStripeEmulator(
   /** Makes a refund: whatever comes this far moves money, also a number that has moved some before. */
   function book(number: string, paid: EmulatedPayment, amount: number, metadata: Record<string, string>) {
     emulator.balance -= amount;
-    const object = { id: mint("re"), created: Math.floor(Date.now() / 1000), metadata };
+    const object = { id: mint("re"), created: Math.floor(clock.now() / 1000), metadata };
     const known = books.numbers.get(number);
     if (known !== undefined) {
       known.submissions++;
@@ -283,7 +291,7 @@ export async function startStripeEmulator(
     if (paid === undefined) {
       return query.has(name) ? missing(name, query.get(name) ?? "") : ok(page([], false));
     }
-    const all = [...objectsOf(paid, Date.now())].map(({ refund, object }) => show(refund, object));
+    const all = [...objectsOf(paid, clock.now())].map(({ refund, object }) => show(refund, object));
     const start = all.findIndex(({ id }) => id === query.get("starting_after")) + 1;
     const end = start + Number(query.get("limit") ?? 10);
     return ok(page(all.slice(start, end), end < all.length));
@@ -341,7 +349,7 @@ export async function startStripeEmulator(
       if (paid === undefined) throw new Error(`no such payment: ${transactionNo}`);
       return book(`${ELSEWHERE}${serial++}`, paid, amount, metadata).object;
     },
-    event(type, object, kind = "good", at = Date.now()) {
+    event(type, object, kind = "good", at = clock.now()) {
       const body = JSON.stringify({
         id: mint("evt"),
         object: "event",

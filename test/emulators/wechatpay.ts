@@ -26,6 +26,7 @@ import {
   type RefundStatus,
   startChannelServer,
 } from "./channel-emulator.ts";
+import type { Clock } from "./clock.ts";
 
 /** What WeChat keeps of a submission. */
 export interface WechatpayOrder {
@@ -86,9 +87,10 @@ function keyPairs() {
 }
 
 export async function startWechatpayEmulator(
-  options: { seed?: number; faults?: Partial<FaultRates>; port?: number } = {},
+  options: { seed?: number; faults?: Partial<FaultRates>; port?: number; clock?: Clock } = {},
 ) {
-  const faults = new Faults(options.seed ?? 1, options.faults);
+  const faults = new Faults(options.seed ?? 1, options.faults, options.clock);
+  const { clock } = faults;
   const books = new Books<WechatpayOrder>(faults);
   const notices = new NoticeSender(faults);
   const [merchant, publicKey, certificate] = keyPairs();
@@ -114,7 +116,7 @@ export async function startWechatpayEmulator(
     {
       operationOf,
       serve(request, operation) {
-        const fault = signatureFault(request, merchantKey, credentials);
+        const fault = signatureFault(request, merchantKey, credentials, clock.now());
         if (fault !== null) {
           books.violations.push(`a request that is not signed well: ${fault}`);
           return wechatpayError("SIGN_ERROR");
@@ -206,7 +208,7 @@ export async function startWechatpayEmulator(
   }
 
   function successTime(refund: Refund): { success_time?: string } {
-    const success = refund.course.findLast(({ status, at }) => status === "succeeded" && at <= Date.now());
+    const success = refund.course.findLast(({ status, at }) => status === "succeeded" && at <= clock.now());
     return success === undefined ? {} : { success_time: rfc3339(success.at) };
   }
 
@@ -235,7 +237,7 @@ export async function startWechatpayEmulator(
     const sealed = Buffer.concat([cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()]);
     const body = JSON.stringify({
       id: `EV-${randomBytes(8).toString("hex")}`,
-      create_time: rfc3339(Date.now()),
+      create_time: rfc3339(clock.now()),
       resource_type: "encrypt-resource",
       event_type: event,
       summary: "退款通知",
@@ -254,7 +256,7 @@ export async function startWechatpayEmulator(
 
   function signatureOf(body: string, kind: NoticeKind, key: 0 | 1): Record<string, string> {
     const { serial, privateKey } = platform[key] as (typeof platform)[number];
-    const seconds = Math.floor(Date.now() / 1000) - (kind === "stale" ? 301 : 0);
+    const seconds = Math.floor(clock.now() / 1000) - (kind === "stale" ? 301 : 0);
     const nonce = randomBytes(16).toString("hex");
     const message = `${seconds}\n${nonce}\n${body}\n`;
     const signature = sign("sha256", Buffer.from(kind === "forged" ? `${message} ` : message), privateKey);
@@ -285,9 +287,9 @@ export async function startWechatpayEmulator(
     move(number: string, status: RefundStatus): void {
       const refund = books.numbers.get(number);
       if (refund === undefined) throw new Error(`no such number: ${number}`);
-      refund.course = refund.course.filter(({ at }) => at <= Date.now());
-      refund.course.push({ status, at: Date.now() });
-      void announce(refund, status, Date.now());
+      refund.course = refund.course.filter(({ at }) => at <= clock.now());
+      refund.course.push({ status, at: clock.now() });
+      void announce(refund, status, clock.now());
     },
     /** Signs all with the public key (0) or with the certificate (1) from now on. */
     signWith(key: 0 | 1): void {
@@ -313,6 +315,7 @@ function signatureFault(
   { method, url, headers, body }: ChannelRequest,
   key: KeyObject,
   { mchid, serial_no }: { mchid: string; serial_no: string },
+  now: number,
 ): string | null {
   const [scheme, rest = ""] = (headers.authorization ?? "").split(/ (.*)/s);
   if (scheme !== "WECHATPAY2-SHA256-RSA2048") return "scheme";
@@ -320,7 +323,7 @@ function signatureFault(
     [...rest.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
   );
   if (said.mchid !== mchid || said.serial_no !== serial_no) return "merchant";
-  if (Math.abs(Date.now() / 1000 - Number(said.timestamp)) > 300) return "timestamp";
+  if (Math.abs(now / 1000 - Number(said.timestamp)) > 300) return "timestamp";
   const message = Buffer.from(`${method}\n${url}\n${said.timestamp}\n${said.nonce_str}\n${body}\n`);
   const padding = { key, padding: constants.RSA_PKCS1_PADDING };
   return verify("sha256", message, padding, Buffer.from(said.signature ?? "", "base64")) ? null : "signature";

@@ -232,14 +232,13 @@ describe("the principal", () => {
     } satisfies Principal);
   });
 
-  test("has the newest account of each channel that is not retired, of its own app and mode", async () => {
+  test("has the account of each channel that is not retired, of its own app and mode", async () => {
     const { app, key } = await plant({ livemode: true });
     const account = { app, livemode: true, channel: "wx", id: "ca_a", created: 10, credentials: "sealed" };
     await db.insert(channelAccounts).values([
-      { ...account, revision: 1 },
-      { ...account, revision: 2, credentials: "sealed again" },
-      { ...account, revision: 3, retiredAt: 11 },
-      { ...account, channel: "alipay", id: "ca_b", revision: 1 },
+      { ...account, revision: 1, retiredAt: 11 },
+      { ...account, revision: 2, merchant: "m1", credentials: "sealed again" },
+      { ...account, channel: "alipay", id: "ca_b", revision: 1, retiredAt: 12 },
       { ...account, channel: "alipay", id: "ca_c", revision: 1, created: 12 },
       { ...account, channel: "upacp", revision: 1, retiredAt: 11 },
       { ...account, revision: 9, livemode: false },
@@ -247,8 +246,24 @@ describe("the principal", () => {
     ]);
     const { accounts } = await principalOf(key);
     expect(accounts).toEqual({
-      wx: { id: "ca_a", revision: 2, credentials: "sealed again" },
-      alipay: { id: "ca_c", revision: 1, credentials: "sealed" },
+      wx: {
+        app,
+        livemode: true,
+        channel: "wx",
+        id: "ca_a",
+        revision: 2,
+        merchant: "m1",
+        credentials: "sealed again",
+      },
+      alipay: {
+        app,
+        livemode: true,
+        channel: "alipay",
+        id: "ca_c",
+        revision: 1,
+        merchant: "",
+        credentials: "sealed",
+      },
     });
     // It travels to the ledger, and RPC takes no objects without a prototype.
     expect(Object.getPrototypeOf(accounts)).toBe(Object.prototype);

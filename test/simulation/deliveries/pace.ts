@@ -8,7 +8,10 @@ import { stretch } from "./schedules.ts";
 
 /** Nobody posts as late after a claim, unless the machine was frozen. */
 export const UNDER_WAY_MS = 45_000;
+/** Attempts to one endpoint that may be under way in the slow lane, and to one that has failed for an hour. */
 const SLOW_AT_ONCE = 5;
+const FAILING_AT_ONCE = 2;
+const LONG_FAILING_MS = 3_600_000;
 /** How long after its time a slot may be used. */
 const SLOT_LASTS_SECONDS = 5;
 /** Later times wait for the sweeper. */
@@ -76,9 +79,16 @@ export class Pace {
     const late = this.#clock.time - Math.max(due, fullAt);
     // What endpoints give rise to is said without haste: nobody sends a message for it.
     const isOwn = this.#mirror.events.get(row.event)?.type === "webhook_endpoint.disabled";
-    const isSoon = due - plannedAt < MESSAGE_DELAY_MAX_MS && fullAt < due;
+    // Its message may come a second before its time, and have found no room then.
+    const isSoon = due - plannedAt < MESSAGE_DELAY_MAX_MS && fullAt < due - 2000;
     const latest = this.latest[isSoon && !isOwn ? "woken" : "swept"];
     if (late > latest.ms) Object.assign(latest, { ms: late, delivery: row.id });
+  }
+
+  #places(id: string, now: number): number {
+    const { first_failure_at } = this.#mirror.endpoints.get(id) as EndpointRow;
+    const failingForMs = now - (first_failure_at ?? Number.POSITIVE_INFINITY) * 1000;
+    return failingForMs > LONG_FAILING_MS ? FAILING_AT_ONCE : SLOW_AT_ONCE;
   }
 
   /** Remembers when no more attempts to an endpoint could begin in the slow lane. */
@@ -89,8 +99,9 @@ export class Pace {
       if (row.slow_endpoint === id && (row.lease_until ?? 0) > now) taken += 1;
     }
     const since = this.of(id);
+    const places = this.#places(id, now);
     // Full until now if it was before this write; a place has just become free.
-    if (taken >= SLOW_AT_ONCE || since.taken >= SLOW_AT_ONCE) since.full = now;
+    if (taken >= places || since.taken >= places) since.full = now;
     since.taken = taken;
   }
 
@@ -117,7 +128,8 @@ export class Pace {
       ({ delivery, until, from }) =>
         until === null && now - from < UNDER_WAY_MS && this.#mirror.deliveries.get(delivery)?.endpoint === id,
     );
-    if (underWay.length > SLOW_AT_ONCE - 1) {
+    // Those that began just before the hour was over are still under way just after.
+    if (underWay.length >= this.#places(id, now - 60_000)) {
       this.#violation(`${underWay.length + 1} attempts to ${id} are under way in the slow lane`);
     }
   }

@@ -1,0 +1,67 @@
+// Time for connectors that talk over real sockets. It passes only while nothing real is under way, and then it jumps to
+// the next timer: a backoff of a day costs nothing, and a time-out of 15 s never strikes a request that is merely on its
+// way through this machine. There is no factor between this time and the real one, so none has to be chosen with care.
+// A request that does not come back within a moment is one that the channel keeps waiting: time passes for it, too, or
+// else a delayed answer would never come.
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock } from "../emulators/clock.ts";
+import { VirtualClock } from "../simulation/virtual-clock.ts";
+
+/** How long a piece of real work keeps the time from passing, in real ms. */
+const MOMENT_MS = 25;
+
+export class ChannelClock extends VirtualClock {
+  #held = 0;
+  #released: () => void = () => {};
+
+  /** Time stands still until the work is done, or for a moment at most. */
+  async busy<T>(work: () => Promise<T>): Promise<T> {
+    this.#held += 1;
+    let isHeld = true;
+    const release = () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#held -= 1;
+      if (this.#held === 0) this.#released();
+    };
+    const moment = setTimeout(release, MOMENT_MS);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(moment);
+      release();
+    }
+  }
+
+  /** Lets time pass until `time`, or until `done` says so. */
+  async pass(time: number, done: () => boolean = () => false): Promise<void> {
+    while (!done() && this.time < time) {
+      if (this.#held > 0) await new Promise<void>((resolve) => (this.#released = resolve));
+      // What was waiting for the work gets its turn, and may begin some of its own.
+      await this.run(time, () => this.#held > 0 || done());
+    }
+  }
+
+  /** The same time, as the emulators want it. */
+  get forEmulators(): Clock {
+    return {
+      now: () => this.now(),
+      sleep: (ms, stop) =>
+        new Promise((resolve, reject) => {
+          const stopped = () => reject(stop.reason);
+          if (stop.aborted) return stopped();
+          stop.addEventListener("abort", stopped, { once: true });
+          this.after(ms, () => {
+            stop.removeEventListener("abort", stopped);
+            resolve();
+          });
+        }),
+      busy: (work) => this.busy(work),
+    };
+  }
+
+  /** Real time, for what this clock cannot know of: sockets that close. */
+  static async moment(): Promise<void> {
+    await wait(MOMENT_MS);
+  }
+}

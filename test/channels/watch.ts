@@ -1,0 +1,118 @@
+// Looks on while a run goes: after each commit of a ledger, and whenever a connector is asked. What a ledger says of a
+// refund must be true at the channel at that very moment, so a mistake that mends itself later is seen as well.
+import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../../src/channels/channel.ts";
+import { type Refund, refundOrderNo, type State } from "../../src/refunds/refund.ts";
+import { Observer } from "../simulation/observer.ts";
+import type { Disk } from "../simulation/storage.ts";
+import type { World } from "./world.ts";
+
+/** What a run shows, in numbers of refunds or of events. */
+const PROOFS = {
+  /** Outcomes that were unknown for a while. */
+  unknown: 0,
+  /** "Not found" before it means anything. */
+  notFoundEarly: 0,
+  /** A number sent again once it did. */
+  resubmitted: 0,
+  /** Answers of "too often". */
+  throttled: 0,
+  /** Refunds stuck at the channel. */
+  abnormal: 0,
+  /** Successes that came back. */
+  reversed: 0,
+  alreadyRefunded: 0,
+  /** Questions about refunds whose account had a newer revision by then. */
+  askedWithOldRevision: 0,
+};
+
+export class Watch {
+  readonly #world: World;
+  readonly observer: Observer;
+  readonly proofs = { ...PROOFS };
+  readonly #states = new Map<string, State>();
+  /** The revision that put a number on the channel's books. */
+  readonly #bookedBy = new Map<string, number>();
+  readonly #lastSubmittedBy = new Map<string, number>();
+  readonly everUnknown = new Set<string>();
+  readonly everReversed = new Set<string>();
+  /** The newest revision of the account. */
+  revision = 1;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.observer = new Observer((words) => world.violation(words));
+  }
+
+  /** Refunds of all ledgers. */
+  *refunds(): Generator<Refund> {
+    for (const disk of this.#world.disks.values()) yield* this.observer.look(disk).refunds.values();
+  }
+
+  committed(disk: Disk): void {
+    this.observer.committed(disk, this.#world.clock.now());
+    for (const refund of this.observer.look(disk).refunds.values()) {
+      const before = this.#states.get(refund.id);
+      if (before === refund.state) continue;
+      this.#states.set(refund.id, refund.state);
+      this.#moved(refund, before);
+    }
+  }
+
+  #moved(refund: Refund, before: State | undefined): void {
+    const { counterpart, network } = this.#world;
+    const number = refundOrderNo(refund.id);
+    if (refund.state === "unknown") this.everUnknown.add(refund.id);
+    if (refund.state === "submitting" && before === "unknown") this.proofs.resubmitted += 1;
+    if (before === "succeeded") this.everReversed.add(refund.id);
+    const there = counterpart.find(number);
+    if (refund.state === "succeeded" && !there?.wasPaid) {
+      this.#world.violation(`${refund.id} is said to have succeeded; the channel says ${there?.status ?? "nothing"}`);
+    }
+    if (refund.state !== "failed") return;
+    const mayMove = there === null ? network.carries(number) : !["failed", "returned"].includes(there.status);
+    if (mayMove) {
+      this.#world.violation(`${refund.id} is said to have failed; the channel says ${there?.status ?? "nothing yet"}`);
+    }
+  }
+
+  /** The connector, with a look at what it is asked and what it says. */
+  asked(channel: Channel): Channel {
+    return {
+      ...channel,
+      refund: async (order, account, now, signal) => {
+        this.#question(order, account);
+        this.#lastSubmittedBy.set(order.number, account?.revision ?? 0);
+        return this.#heard(order, await channel.refund(order, account, now, signal), channel);
+      },
+      query: async (order, account, now, signal) => {
+        this.#question(order, account);
+        return this.#heard(order, await channel.query(order, account, now, signal), channel);
+      },
+    };
+  }
+
+  /** Once the channel has a number on its books, it is asked about with the account that put it there. */
+  #question({ number }: RefundOrder, account: ChannelAccount | null): void {
+    const revision = account?.revision ?? 0;
+    const submittedBy = this.#lastSubmittedBy.get(number);
+    if (this.#world.counterpart.find(number) === null || submittedBy === undefined) return;
+    const bookedBy = this.#bookedBy.get(number) ?? submittedBy;
+    this.#bookedBy.set(number, bookedBy);
+    if (revision < this.revision) this.proofs.askedWithOldRevision += 1;
+    if (revision !== bookedBy) {
+      this.#world.violation(`${number} was sent with revision ${bookedBy} and asked about with ${revision}`);
+    }
+  }
+
+  #heard(order: RefundOrder, verdict: Verdict, channel: Channel): Verdict {
+    const { proofs } = this;
+    if (verdict.kind === "unknown") proofs.unknown += 1;
+    if (verdict.kind === "notSent" && verdict.reason === "throttled") proofs.throttled += 1;
+    if (verdict.kind === "accepted" && verdict.attention === "channel_abnormal") proofs.abnormal += 1;
+    if (verdict.kind === "accepted" && verdict.attention === "already_refunded") proofs.alreadyRefunded += 1;
+    const { settlingMs } = channel.facts(order);
+    const isEarly = this.#world.clock.now() < (order.submittedAt ?? 0) + settlingMs;
+    if (verdict.kind === "notFound" && isEarly) proofs.notFoundEarly += 1;
+    return verdict;
+  }
+}
