@@ -211,14 +211,15 @@ export class Driver {
     if (question === "query" || channel === null || this.#books.enter()?.cover.verified) return null;
     const outcome = await verifyPayment(this.#ports, charge, refund, channel, account);
     if ("verdict" in outcome) return outcome.verdict;
-    this.#markVerified(outcome.transactionNo);
+    this.#markVerified(charge, outcome.transactionNo);
     return this.#ports.now() - begunAt > CHECKED_FAST_MS ? later(this.#ports.now()) : null;
   }
 
-  #markVerified(transactionNo: string | null): void {
+  /** `asked`: the charge as it was when its payment was confirmed. */
+  #markVerified(asked: Charge, transactionNo: string | null): void {
     this.#books.write(() => {
       const book = this.#books.enter();
-      if (!book) return;
+      if (!book || book.charge.transactionNo !== asked.transactionNo) return;
       const { cover } = book;
       const news = cover.charge.transactionNo === null && transactionNo !== null;
       const charge = news

@@ -109,7 +109,10 @@ export class Ledger implements LedgerSurface {
       if ("refusal" in changed) return { ...changed, held: { before, after: before } };
       if (changed.ok !== book.charge) {
         const charge = { ...changed.ok, version: book.charge.version + 1 };
-        book.saveCover({ ...book.cover, charge, syncDueAt: this.#ports.now() + SYNC_WITHIN_MS });
+        // Another payment has not been confirmed, nor claimed for this charge.
+        const verified = charge.transactionNo === before ? book.cover.verified : undefined;
+        const syncDueAt = this.#ports.now() + SYNC_WITHIN_MS;
+        book.saveCover({ ...book.cover, charge, syncDueAt, verified });
         this.#alarm.arm();
       }
       const held = { before, after: book.charge.transactionNo };

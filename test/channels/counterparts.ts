@@ -1,6 +1,7 @@
 // The channels on the other side: what the emulators have in common for a run, and what differs between them.
-import type { Channel, ConnectorPorts } from "../../src/channels/channel.ts";
+
 import { alipay } from "../../src/channels/alipay/client.ts";
+import type { Channel, ConnectorPorts } from "../../src/channels/channel.ts";
 import { stripe } from "../../src/channels/stripe/stripe.ts";
 import { wechatpay } from "../../src/channels/wechatpay/client.ts";
 import type { Charge } from "../../src/charges/charge.ts";
@@ -45,8 +46,8 @@ export interface Counterpart {
   refusal: Strike;
   /** The code of it. */
   refusalCode: string;
-  /** Within the settling time of the connector. */
-  hiddenMs: number;
+  /** The connector's settling time. */
+  settlingMs: number;
   /** What else this channel cannot do. */
   unable: Partial<FaultRates>;
   /** What was asked for under a number, as the channel has it; null when it never heard of it. */
@@ -96,7 +97,7 @@ async function startWechatpay(options: Options): Promise<Counterpart> {
     transactionNo: (serial) => `42000000${String(serial).padStart(20, "0")}`,
     refusal: { at: "refund", does: "answer", answer: wechatpayError("NOT_ENOUGH") },
     refusalCode: "NOT_ENOUGH",
-    hiddenMs: 50_000,
+    settlingMs: 60_000,
     unable: {},
     find: findIn(emulator.books, options.clock.now),
     unstick: emulator.move,
@@ -127,9 +128,9 @@ async function startAlipay(options: Options): Promise<Counterpart> {
     transactionNo: (serial) => `20270115220014${String(serial).padStart(14, "0")}`,
     refusal: { at: "refund", does: "answer", answer: alipayError(400, "ACQ.SELLER_BALANCE_NOT_ENOUGH") },
     refusalCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH",
-    hiddenMs: 8_000,
-    // Alipay has no words for either.
-    unable: { sticks: 0, reverses: 0 },
+    settlingMs: 10_000,
+    // Alipay has no words for the first two, and none for what is under way: that has to end while it may be missed.
+    unable: { sticks: 0, reverses: 0, processingMs: 2_000 },
     find: findIn(emulator.books, options.clock.now),
     unstick: null,
     refundElsewhere: null,
@@ -170,7 +171,7 @@ async function startStripe(options: Options): Promise<Counterpart> {
       answer: stripeError(400, { code: "balance_insufficient" }),
     },
     refusalCode: "balance_insufficient",
-    hiddenMs: 8_000,
+    settlingMs: 10_000,
     unable: {},
     find(number) {
       const found = [...bearing(number)];
@@ -178,15 +179,20 @@ async function startStripe(options: Options): Promise<Counterpart> {
       if (first === undefined) return null;
       const { refund } = first;
       const status = books.status(refund);
-      const wasPaid = refund.course.some(({ status, at }) => status === "succeeded" && at <= options.clock.now());
+      const wasPaid = refund.course.some(
+        ({ status, at }) => status === "succeeded" && at <= options.clock.now(),
+      );
       return { status, amount: refund.amount, effects: found.length, wasPaid };
     },
     unstick(number, status) {
       const refund = books.numbers.get(number);
       if (refund !== undefined) moveOn(refund, status, options.clock.now());
     },
-    refundElsewhere: (charge, amount) => {
-      if (charge.transactionNo !== null) emulator.refundElsewhere(charge.transactionNo, amount);
+    refundElsewhere: ({ transactionNo }, amount) => {
+      const payment = books.findPayment(transactionNo ?? "");
+      const left = payment === undefined ? 0 : payment.amount - books.held(payment);
+      if (payment !== undefined && left > 0)
+        emulator.refundElsewhere(payment.transactionNo, Math.min(amount, left));
     },
     forgetKey: emulator.expireKeys,
   };

@@ -4,14 +4,15 @@ import type { Channel, RefundOrder, Verdict } from "../../src/channels/channel.t
 export interface Mutant {
   /** Puts something else in the connector's place. */
   channel?(channel: Channel): Channel;
-  /** Asks with the newest revision of the account, whatever a refund is pinned to. */
+  /** Sends with the newest revision of the account, whatever a refund was sent with before. */
   account?: "newest";
 }
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** Every attempt has another number at the channel. */
+/** Every attempt after the first has a number of its own at the channel. */
 function renumbered(order: RefundOrder): RefundOrder {
+  if (order.attempt <= 1) return order;
   const letter = LETTERS[order.attempt % LETTERS.length] as string;
   return { ...order, number: order.number.slice(0, -1) + letter };
 }
@@ -40,7 +41,7 @@ export const MUTANTS = {
       query: async (order, ...rest) => no(await channel.query(order, ...rest)),
     }),
   },
-  "the newest account asks about every refund": { account: "newest" },
+  "a refund is sent again with newer keys": { account: "newest" },
 } satisfies Record<string, Mutant>;
 
 export type MutantName = keyof typeof MUTANTS;

@@ -18,11 +18,13 @@ const PROOFS = {
   throttled: 0,
   /** Refunds stuck at the channel. */
   abnormal: 0,
-  /** Successes that came back. */
-  reversed: 0,
+  /** Refunds that find the charge refunded past us. */
   alreadyRefunded: 0,
-  /** Questions about refunds whose account had a newer revision by then. */
-  askedWithOldRevision: 0,
+  /** Successes that came back without a notice, and were found by asking. */
+  foundBySync: 0,
+  /** Questions about refunds that were sent before their account was rotated: with its newest keys, and with those it had. */
+  askedWithNewKeys: 0,
+  askedWithOldKeys: 0,
 };
 
 export class Watch {
@@ -30,11 +32,13 @@ export class Watch {
   readonly observer: Observer;
   readonly proofs = { ...PROOFS };
   readonly #states = new Map<string, State>();
-  /** The revision that put a number on the channel's books. */
-  readonly #bookedBy = new Map<string, number>();
-  readonly #lastSubmittedBy = new Map<string, number>();
+  /** The revision of the account that a number was sent with. */
+  readonly #sentWith = new Map<string, number>();
   readonly everUnknown = new Set<string>();
   readonly everReversed = new Set<string>();
+  readonly everDoubted = new Set<string>();
+  /** Called before every submission, with how often its number has been submitted, this time included. */
+  onSubmission: (attempt: number) => void = () => {};
   /** The newest revision of the account. */
   revision = 1;
 
@@ -51,6 +55,7 @@ export class Watch {
   committed(disk: Disk): void {
     this.observer.committed(disk, this.#world.clock.now());
     for (const refund of this.observer.look(disk).refunds.values()) {
+      if (refund.provisional !== null) this.everDoubted.add(refund.id);
       const before = this.#states.get(refund.id);
       if (before === refund.state) continue;
       this.#states.set(refund.id, refund.state);
@@ -66,12 +71,16 @@ export class Watch {
     if (before === "succeeded") this.everReversed.add(refund.id);
     const there = counterpart.find(number);
     if (refund.state === "succeeded" && !there?.wasPaid) {
-      this.#world.violation(`${refund.id} is said to have succeeded; the channel says ${there?.status ?? "nothing"}`);
+      this.#world.violation(
+        `${refund.id} is said to have succeeded; the channel says ${there?.status ?? "nothing"}`,
+      );
     }
     if (refund.state !== "failed") return;
     const mayMove = there === null ? network.carries(number) : !["failed", "returned"].includes(there.status);
     if (mayMove) {
-      this.#world.violation(`${refund.id} is said to have failed; the channel says ${there?.status ?? "nothing yet"}`);
+      this.#world.violation(
+        `${refund.id} is said to have failed; the channel says ${there?.status ?? "nothing yet"}`,
+      );
     }
   }
 
@@ -80,27 +89,27 @@ export class Watch {
     return {
       ...channel,
       refund: async (order, account, now, signal) => {
-        this.#question(order, account);
-        this.#lastSubmittedBy.set(order.number, account?.revision ?? 0);
+        this.#sent(order, account);
+        this.onSubmission(order.attempt);
         return this.#heard(order, await channel.refund(order, account, now, signal), channel);
       },
       query: async (order, account, now, signal) => {
-        this.#question(order, account);
+        const sentWith = this.#sentWith.get(order.number) ?? this.revision;
+        if (sentWith < this.revision) {
+          this.proofs[account?.revision === sentWith ? "askedWithOldKeys" : "askedWithNewKeys"] += 1;
+        }
         return this.#heard(order, await channel.query(order, account, now, signal), channel);
       },
     };
   }
 
-  /** Once the channel has a number on its books, it is asked about with the account that put it there. */
-  #question({ number }: RefundOrder, account: ChannelAccount | null): void {
+  /** Whatever may have been sent before under a number was sent with the same revision of the account. */
+  #sent({ number, attempt }: RefundOrder, account: ChannelAccount | null): void {
     const revision = account?.revision ?? 0;
-    const submittedBy = this.#lastSubmittedBy.get(number);
-    if (this.#world.counterpart.find(number) === null || submittedBy === undefined) return;
-    const bookedBy = this.#bookedBy.get(number) ?? submittedBy;
-    this.#bookedBy.set(number, bookedBy);
-    if (revision < this.revision) this.proofs.askedWithOldRevision += 1;
-    if (revision !== bookedBy) {
-      this.#world.violation(`${number} was sent with revision ${bookedBy} and asked about with ${revision}`);
+    const before = this.#sentWith.get(number);
+    this.#sentWith.set(number, revision);
+    if (attempt > 1 && before !== undefined && before !== revision) {
+      this.#world.violation(`${number} was sent with revision ${before} and again with ${revision}`);
     }
   }
 

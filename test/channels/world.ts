@@ -1,8 +1,10 @@
 // One app, one channel, its ledgers and D1, around the real connector and the real receiver of notices. Ledgers live on
 // their disks; their instances are replaced in mid-flight now and then. A killed one never gets another turn, but what
 // it had sent arrives; a zombie goes on, can still reach the channel, and finds its storage closed.
-import { connectorPorts, credentialsContext } from "../../src/channels/connector-ports.ts";
+
 import type { Channel, ChannelAccount } from "../../src/channels/channel.ts";
+import { connectorPorts, credentialsContext } from "../../src/channels/connector-ports.ts";
+import { notifyUrl } from "../../src/channels/notify-url.ts";
 import { addAccount, addRevision, claimChannelPayment, findAccount } from "../../src/channels/repository.ts";
 import { type Charge, ledgerName } from "../../src/charges/charge.ts";
 import { flushToD1 } from "../../src/charges/flush.ts";
@@ -14,10 +16,10 @@ import { database } from "../../src/db/client.ts";
 import type { Env } from "../../src/env.ts";
 import { mintId } from "../../src/ids.ts";
 import { seal } from "../../src/sealing/sealing.ts";
-import { Dice } from "../emulators/dice.ts";
+import type { Dice } from "../emulators/dice.ts";
 import { SimulatedD1 } from "../simulation/d1.ts";
 import { Disk, openStorage } from "../simulation/storage.ts";
-import { ChannelClock } from "./clock.ts";
+import type { ChannelClock } from "./clock.ts";
 import type { Counterpart } from "./counterparts.ts";
 import type { Mutant } from "./mutants.ts";
 import { Network } from "./network.ts";
@@ -83,6 +85,7 @@ export class World {
     this.d1 = new SimulatedD1(clock, dice.fork());
     this.network = new Network(clock, dice.fork());
     this.network.onKey = (key) => clock.after(86_400_000, () => counterpart.forgetKey?.(key));
+    this.network.onArrival = (body) => this.#show(body);
     this.watch = new Watch(this);
     this.app = mintId("app", (count) => dice.bytes(count));
     this.env = {
@@ -135,13 +138,25 @@ export class World {
     const facts = await this.connector(null).readCredentials?.(credentials);
     const account = { ...bare, merchant: facts?.merchant ?? "", credentials: sealed };
     const created = Math.floor(this.clock.now() / 1000);
-    const row = { ...account, noticeKeys: facts?.noticeKeys ?? [], description: null, created, retiredAt: null };
+    const row = {
+      ...account,
+      noticeKeys: facts?.noticeKeys ?? [],
+      description: null,
+      created,
+      retiredAt: null,
+    };
     if (before === null) await addAccount(this.db, row);
     else {
       const old = { ...row, ...before, noticeKeys: [] };
       if (!(await addRevision(this.db, old, row))) throw new Error("the account was not rotated");
     }
     return account;
+  }
+
+  /** The address of the whole account, for channels that take only one. */
+  accountUrl(): Promise<string> {
+    const account = { channel: this.counterpart.channel, app: this.app, livemode: true };
+    return notifyUrl(this.env.MASTER_KEYS, this.env.PUBLIC_URL ?? "", account, null);
   }
 
   /** The connector as an instance has it. */
@@ -153,6 +168,13 @@ export class World {
         instance?.gone === "killed" ? new Promise(() => {}) : this.network.fetch(url, init),
     });
     return this.watch.asked(this.#mutant.channel?.(channel) ?? channel);
+  }
+
+  /** A submission that came late is not hidden on top: the two together are more than a settling time allows for. */
+  #show(body: string): void {
+    for (const refund of this.counterpart.books.numbers.values()) {
+      if (body.includes(refund.number)) refund.visibleAt = Math.min(refund.visibleAt, this.clock.now());
+    }
   }
 
   #stub(name: string) {
@@ -229,13 +251,14 @@ export class World {
       random: (count) => dice.bytes(count),
       sleep: (ms) => alive(() => clock.sleep(ms)),
       channel: () => channel,
-      account: (charge, pinned) =>
-        alive(() => findAccount(db, charge, this.#mutant.account === "newest" ? null : pinned)),
+      account: (charge, pinned, newest) =>
+        alive(() => findAccount(db, charge, pinned, newest || this.#mutant.account === "newest")),
       claimPayment: (charge, { merchant }, transactionNo) =>
         alive(() => claimChannelPayment(db, this.counterpart.name, merchant, transactionNo, charge)),
       mayCall: async () => !dice.chance(this.faults.noBudget),
       flush: (batch) => alive(async () => (await flushToD1(db, batch)).receipt),
-      projection: ({ app, livemode, id }) => alive(() => findHydration(database(env, app, livemode), app, livemode, id)),
+      projection: ({ app, livemode, id }) =>
+        alive(() => findHydration(database(env, app, livemode), app, livemode, id)),
       alert: (kind) => this.alerts.set(kind, (this.alerts.get(kind) ?? 0) + 1),
     };
   }

@@ -6,6 +6,7 @@ import { type Merchant, openMerchant } from "./channels-alipay-fixture.ts";
 /** Longer than anything here stays hidden or under way. */
 const SETTLING_MS = 150;
 const STEPS_MAX = 200;
+const DAY_MS = 86_400_000;
 
 /** Asks as the ledger does: the same number again only once a query has not found it after the settling time. */
 async function drive(merchant: Merchant, order: RefundOrder): Promise<Verdict> {
@@ -20,7 +21,11 @@ async function drive(merchant: Merchant, order: RefundOrder): Promise<Verdict> {
     const askedAt = Date.now();
     const verdict: Verdict = submits
       ? await merchant.refund({ ...order, attempt })
-      : await merchant.query(order);
+      : // One that stays named without an outcome for a day has failed.
+        await merchant.query({
+          ...order,
+          submittedAt: step > STEPS_MAX / 4 ? askedAt - DAY_MS : submittedAt,
+        });
     if (verdict.kind === "succeeded" || verdict.kind === "declined") return verdict;
     submits =
       (verdict.kind === "notSent" && submits) ||

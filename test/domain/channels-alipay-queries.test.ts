@@ -117,8 +117,10 @@ describe("a query", () => {
   it("E6: of a number that Alipay says nothing of finds nothing", async () => {
     expect(await merchant.query(order)).toMatchObject({ kind: "notFound", number: order.number });
     const { trade_no, out_trade_no, out_request_no } = found;
-    merchant.answered(ok({ trade_no, out_trade_no, out_request_no }));
+    merchant.answered(ok({ trade_no, out_trade_no }));
     expect(await merchant.query(order)).toMatchObject({ kind: "notFound" });
+    merchant.answered(ok({ trade_no, out_trade_no, out_request_no }));
+    expect(await merchant.query(order)).toMatchObject({ kind: "unknown" });
     merchant.answered(ok({ out_request_no: token() }));
     expect(await merchant.query(order)).toMatchObject({ kind: "unknown" });
   });
@@ -137,10 +139,12 @@ describe("a query", () => {
     expect(merchant.emulator.books.numbers.get(order.number)?.effects).toBe(1);
   });
 
-  it("does not find a refund that failed, and its number may be used again", async () => {
+  it("takes a number without an outcome for one under way; a day later it failed, and may be used again", async () => {
     merchant.emulator.faults.set({ fails: 1 });
     expect(await merchant.refund(order)).toMatchObject({ kind: "unknown" });
-    expect(await merchant.query(order)).toMatchObject({ kind: "notFound" });
+    expect(await merchant.query(order)).toMatchObject({ kind: "unknown" });
+    const dayBefore = { ...order, submittedAt: Date.now() - 86_400_000 };
+    expect(await merchant.query(dayBefore)).toMatchObject({ kind: "notFound" });
     expect(await merchant.refund({ ...order, attempt: 2 })).toMatchObject({ kind: "succeeded" });
     expect(merchant.emulator.books.moved(merchant.payment.transactionNo)).toBe(1000);
   });

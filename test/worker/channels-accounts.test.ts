@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { AccountObject } from "../../src/channels/schema.ts";
 import { storedRows } from "../books.ts";
 import { type Answer, type ErrorObject, TestApp } from "../harness.ts";
-import { credentials, failure, StripeMerchant, stripeInTheTest } from "./stripe-books.ts";
+import { failure, stripeInTheTest } from "./stripe-books.ts";
+import { credentials, StripeMerchant } from "./stripe-merchant.ts";
 
 stripeInTheTest();
 

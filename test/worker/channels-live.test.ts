@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RefundObject } from "../../src/refunds/schema.ts";
 import { type ErrorObject, eventually } from "../harness.ts";
-import { StripeMerchant, stripeInTheTest } from "./stripe-books.ts";
+import { failure, stripeInTheTest } from "./stripe-books.ts";
+import { StripeMerchant } from "./stripe-merchant.ts";
 
 stripeInTheTest();
 
@@ -187,7 +188,8 @@ describe("the budget of calls", () => {
 });
 
 describe("credentials that are rotated", () => {
-  it("a refund whose outcome is unknown is asked about with the revision that sent it; new ones use the new keys", async () => {
+  /** A refund that Stripe made without our hearing of it, before the account got new keys. */
+  async function sentByOldKeys() {
     const shop = await StripeMerchant.create();
     const { secret_key: old } = shop.credentials;
     shop.books.onSubmission(() => ({ effect: "succeeded", says: "reset" }));
@@ -196,17 +198,28 @@ describe("credentials that are rotated", () => {
     expect(refund.status).toBe("pending");
     await shop.rotate();
     shop.books.onSubmission(() => ({ effect: "succeeded" }));
+    return { shop, refund, old };
+  }
+
+  it("a refund whose outcome is unknown is asked about with the account's newest keys, and keeps the revision that sent it", async () => {
+    const { shop, refund, old } = await sentByOldKeys();
     const { body: other } = await shop.refund(await shop.charge(), { amount: 1 });
     expect(shop.books.submissions.map(({ bearer }) => bearer)).toEqual([old, shop.credentials.secret_key]);
-    shop.books.onQuestion(() => null);
-    const asked = shop.books.questions.length;
+    shop.books.onQuestion((_, bearer) => (bearer === old ? failure(401, "api_key_expired") : null));
     await shop.rewrite(refund, DUE);
     await shop.seen(refund, succeeded);
-    const { bearer } = shop.books.questions[asked] ?? {};
-    expect(bearer).toBe(old);
     expect(shop.books.of(refund)).toHaveLength(1);
     expect((await shop.stored(refund)).account?.revision).toBe(1);
     expect((await shop.stored(other)).account?.revision).toBe(2);
+  });
+
+  it("newer keys that do not see a refund prove nothing: those that sent it are asked", async () => {
+    const { shop, refund, old } = await sentByOldKeys();
+    shop.books.onQuestion((_, bearer) => (bearer === old ? null : failure(404, "resource_missing")));
+    // Long settled: "not found" would have it sent again.
+    await shop.rewrite(refund, { ...DUE, lastSubmittedAt: Date.now() - 60_000 });
+    await shop.seen(refund, succeeded);
+    expect(shop.books.submissions.filter(({ key }) => key === refund.id)).toHaveLength(1);
   });
 
   it("a refund of a retired account is still asked about, and a new one finds no account", async () => {

@@ -38,6 +38,8 @@ export function verdictOfSubmission(order: RefundOrder, said: SubmissionWords, n
   };
 }
 
+const NAMED_MS = 86_400_000;
+
 export interface QueryWords extends TradeWords {
   number: string | null;
   status: string | null;
@@ -50,7 +52,10 @@ export function verdictOfQuery(order: RefundOrder, said: QueryWords, now: number
   if (said.number !== null && said.number !== order.number) return unknown(order, now, "channel_parse_error");
   const saysNothing = said.status === null && said.amount === null && said.paidAt === null;
   // Alipay's word for "no such refund, or it did not happen" is to leave out everything about it; it then allows the
-  // same number again. Whether it is too early to believe that is the asker's to judge (settlingMs).
+  // same number again. Whether it is too early to believe that is the asker's to judge (settlingMs). A number that is
+  // named without an outcome may be under way still: only after a day does that mean that it did not happen.
+  const isOld = order.submittedAt !== null && now - order.submittedAt >= NAMED_MS;
+  if (saysNothing && said.number !== null && !isOld) return unknown(order, now, "refund_unexpected_status");
   if (saysNothing) return { ...silentFacts(order, now), kind: "notFound" };
   if (said.status !== "REFUND_SUCCESS") {
     return { ...unknown(order, now, "refund_unexpected_status"), words: `refund_status: ${said.status}` };

@@ -68,7 +68,7 @@ export class Pace {
     const now = this.#clock.time;
     this.#checkLateness(row, before, plannedAt);
     this.#checkRate(endpoint, now);
-    this.#checkCrowd(endpoint, now);
+    this.#checkCrowd(endpoint, row.id, now);
   }
 
   /** Who is due soon is woken by a message; who is due later, or found no room in the slow lane, may wait for the sweeper. */
@@ -122,11 +122,15 @@ export class Pace {
     }
   }
 
-  #checkCrowd({ id, lane }: EndpointRow, now: number): void {
+  #checkCrowd({ id, lane }: EndpointRow, claimed: string, now: number): void {
     if (lane !== "slow" || now - this.of(id).lane < 60_000) return;
+    // A frozen machine that posts after its lease is over is beside the one that claimed the same delivery since.
     const underWay = this.#receivers.book.filter(
       ({ delivery, until, from }) =>
-        until === null && now - from < UNDER_WAY_MS && this.#mirror.deliveries.get(delivery)?.endpoint === id,
+        until === null &&
+        delivery !== claimed &&
+        now - from < UNDER_WAY_MS &&
+        this.#mirror.deliveries.get(delivery)?.endpoint === id,
     );
     // Those that began just before the hour was over are still under way just after.
     if (underWay.length >= this.#places(id, now - 60_000)) {
