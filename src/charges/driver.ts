@@ -280,7 +280,11 @@ export class Driver {
         settlingMs: this.facts(book.charge, refund.description)?.settlingMs ?? 0,
       });
       if (settlement === null) {
-        if (isWatchDue(refund, now)) book.save(watched(refund, now));
+        if (!isWatchDue(refund, now)) return;
+        // D1 hears of it too: what looks overdue there is poked again and again.
+        const { dueAt, leaseUntil } = watched(refund, now);
+        book.save(changedRefund(refund, { dueAt, leaseUntil }, now));
+        this.#books.arm();
         return;
       }
       book.save(dirty(watched(settlement.refund, now), now));

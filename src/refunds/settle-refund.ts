@@ -137,7 +137,11 @@ function accepted(
   verdict: Extract<Verdict, { kind: "accepted" }>,
   at: Circumstances,
 ): Settlement | null {
-  if (isFinal(refund.state)) return stillContradicted(refund, heard, at);
+  if (isFinal(refund.state)) {
+    // Where a person has decided, a channel that still waits for one contradicts nothing.
+    const decided = refund.resolution !== undefined;
+    return decided ? reasked(refund, heard, verdict, at) : stillContradicted(refund, heard, at);
+  }
   // The channel says again what it said: our own next question stays where it is.
   const repeated = refund.state === "accepted" && at.asked === "told";
   const attention = verdict.attention ?? (verdict.url === undefined ? null : "operator_url");

@@ -125,16 +125,20 @@ export class Pace {
   #checkCrowd({ id, lane }: EndpointRow, claimed: string, now: number): void {
     if (lane !== "slow" || now - this.of(id).lane < 60_000) return;
     // A frozen machine that posts after its lease is over is beside the one that claimed the same delivery since.
-    const underWay = this.#receivers.book.filter(
-      ({ delivery, until, from }) =>
-        until === null &&
-        delivery !== claimed &&
-        now - from < UNDER_WAY_MS &&
-        this.#mirror.deliveries.get(delivery)?.endpoint === id,
+    const underWay = new Set(
+      this.#receivers.book
+        .filter(
+          ({ delivery, until, from }) =>
+            until === null &&
+            delivery !== claimed &&
+            now - from < UNDER_WAY_MS &&
+            this.#mirror.deliveries.get(delivery)?.endpoint === id,
+        )
+        .map(({ delivery }) => delivery),
     );
     // Those that began just before the hour was over are still under way just after.
-    if (underWay.length >= this.#places(id, now - 60_000)) {
-      this.#violation(`${underWay.length + 1} attempts to ${id} are under way in the slow lane`);
+    if (underWay.size >= this.#places(id, now - 60_000)) {
+      this.#violation(`${underWay.size + 1} attempts to ${id} are under way in the slow lane`);
     }
   }
 
