@@ -80,6 +80,7 @@ export default defineConfig({
         maxBatchSize: 1,
       }),
       node("simulation", ["test/simulation/**/*.test.ts"]),
+      node("channels", ["test/channels/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),
       // One server for all files, started once.
       node("deliveries", ["test/deliveries/**/*.test.ts"], ["./test/deliveries/global-setup.ts"]),

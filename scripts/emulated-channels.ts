@@ -10,6 +10,7 @@ import type {
   Faults,
   NoticeKind,
   NoticeSender,
+  PostedNotice,
   RefundStatus,
 } from "../test/emulators/channel-emulator.ts";
 import { startStripeEmulator, stripeError } from "../test/emulators/stripe.ts";
@@ -35,11 +36,11 @@ export interface Emulator {
   notices: NoticeSender;
   requests: ChannelRequest[];
   pay(payment: EmulatedPayment): unknown;
-  /** Sends what the channel tells by itself about a refund. */
-  tell?(refund: BookedRefund<unknown>, kind: NoticeKind): Promise<void>;
+  /** What the channel tells by itself about a refund. */
+  notice?(refund: BookedRefund<unknown>, kind: NoticeKind): PostedNotice;
   notify?(url: string): void;
   elsewhere?(transactionNo: string, amount: number): void;
-  dispute?(transactionNo: string, amount: number, status: string): Promise<void>;
+  dispute?(transactionNo: string, amount: number, status: string): PostedNotice;
   close(): Promise<void>;
 }
 
@@ -61,12 +62,12 @@ export const CHANNELS: Record<string, Channel> = {
     decline: wechatpayError,
     async start(port) {
       const emulator = await startWechatpayEmulator({ port });
-      const tell = ({ number }: { number: string }, kind: NoticeKind) => {
+      const notice = ({ number }: { number: string }, kind: NoticeKind) => {
         const refund = emulator.books.numbers.get(number);
         if (!refund?.order.notifyUrl) throw new UsageError("the API gave it no notify_url: set PUBLIC_URL");
-        return emulator.notices.announce(() => emulator.notice(refund, kind));
+        return emulator.notice(refund, kind);
       };
-      return { ...emulator, tell };
+      return { ...emulator, notice };
     },
   },
   alipay: {
@@ -88,14 +89,14 @@ export const CHANNELS: Record<string, Channel> = {
     decline: (code) => stripeError(400, { code }),
     async start(port) {
       const emulator = await startStripeEmulator({ port });
-      const send = (type: string, object: object, kind: NoticeKind = "good") => {
+      const event = (type: string, object: object, kind: NoticeKind = "good") => {
         const url = emulator.notifyUrl;
         if (url === null) throw new UsageError("where to? notify URL, with the account's notice_url");
-        return emulator.notices.announce(() => ({ url, ...emulator.event(type, object, kind) }));
+        return { url, ...emulator.event(type, object, kind) };
       };
       return Object.assign(emulator, {
-        tell: ({ number }: { number: string }, kind: NoticeKind) =>
-          send("refund.updated", emulator.render(number), kind),
+        notice: ({ number }: { number: string }, kind: NoticeKind) =>
+          event("refund.updated", emulator.render(number), kind),
         notify: (url: string) => {
           emulator.notifyUrl = url;
         },
@@ -105,7 +106,7 @@ export const CHANNELS: Record<string, Channel> = {
         dispute: (charge: string, amount: number, status: string) => {
           const currency = emulator.books.findPayment(charge)?.currency ?? "usd";
           const type = `charge.dispute.${status === "needs_response" ? "created" : "closed"}`;
-          return send(type, { id: `dp_${charge}`, object: "dispute", amount, charge, currency, status });
+          return event(type, { id: `dp_${charge}`, object: "dispute", amount, charge, currency, status });
         },
       });
     },

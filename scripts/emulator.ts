@@ -8,6 +8,7 @@ import type {
   BookedRefund,
   EmulatedPayment,
   NoticeKind,
+  PostedNotice,
   RefundStatus,
   Strike,
 } from "../test/emulators/channel-emulator.ts";
@@ -107,8 +108,10 @@ function commandsOf(channel: Channel, emulator: Emulator) {
     return refund;
   };
   const tell = async (refund: BookedRefund<unknown>, kind: NoticeKind) => {
-    if (emulator.tell === undefined) say("it tells nothing by itself; the API has to ask\n");
-    else await emulator.tell(refund, kind);
+    if (emulator.notice === undefined) return say("it tells nothing by itself; the API has to ask\n");
+    const notice = emulator.notice(refund, kind);
+    if (kind === "good") await emulator.notices.announce(() => notice);
+    else await post(kind, notice);
   };
   const only = <Work>(work: Work | undefined): Work => {
     if (work === undefined) throw new UsageError("this channel has no such thing");
@@ -137,6 +140,7 @@ function commandsOf(channel: Channel, emulator: Emulator) {
       const status = STATUSES[what];
       if (status !== undefined && channel.courses.includes(status)) course = status;
       else faults.next(strike(what, word));
+      say(`the next refund: ${what} ${word ?? ""}\n`);
     },
     async move(number: string, word: string) {
       const refund = find(number);
@@ -145,12 +149,16 @@ function commandsOf(channel: Channel, emulator: Emulator) {
       refund.course = [...refund.course.filter(({ at }) => at <= Date.now()), { status, at: Date.now() }];
       if (status !== "processing") await tell(refund, "good");
     },
-    notice: (number: string, kind = "good") => tell(find(number), kind as NoticeKind),
+    notice(number: string, word = "good") {
+      const kind = NOTICES.find((known) => known === word);
+      if (kind === undefined) throw new UsageError("which notice? see help");
+      return tell(find(number), kind);
+    },
     notify: (url: string) => only(emulator.notify)(url),
     elsewhere: (transactionNo: string, amount: string) =>
       only(emulator.elsewhere)(transactionNo, minor(amount)),
     dispute: (transactionNo: string, amount: string, status = "needs_response") =>
-      only(emulator.dispute)(transactionNo, minor(amount), status),
+      post("dispute", only(emulator.dispute)(transactionNo, minor(amount), status)),
     books() {
       for (const { transactionNo, orderNo, amount, currency } of books.payments)
         say(
@@ -171,6 +179,13 @@ const STRIKES: Record<string, "dropAfter" | "dropBefore" | "errorAfter" | "throt
   error: "errorAfter",
   throttled: "throttle",
 };
+
+const NOTICES: readonly NoticeKind[] = ["good", "forged", "stale", "probe"];
+
+async function post(what: string, { url, headers, body }: PostedNotice): Promise<void> {
+  const answer = await fetch(url, { method: "POST", headers, body });
+  say(`> ${what} notice, answered ${answer.status}\n`);
+}
 
 function minor(amount: string): number {
   if (!/^[1-9]\d{0,14}$/.test(amount ?? "")) throw new UsageError("AMOUNT is a whole number of minor units");

@@ -4,6 +4,7 @@ import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
+import { orphanRoutes } from "./channels/orphan-routes.ts";
 import { channelAccountRoutes } from "./channels/routes.ts";
 import { chargeRoutes } from "./charges/routes.ts";
 import { DatabaseError } from "./db/client.ts";
@@ -33,6 +34,7 @@ export const routes: readonly Route[] = [
   ...testHelperRoutes,
   ...eventRoutes,
   ...channelAccountRoutes,
+  ...orphanRoutes,
   ...webhookRoutes,
   ...webhookActionRoutes,
   ...statsRoutes,

@@ -6,6 +6,7 @@ import { findPaidCharge } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import { recordDispute } from "../disputes/record-dispute.ts";
 import type { Env } from "../env.ts";
+import { ProblemError } from "../http/problem.ts";
 import { isId } from "../ids.ts";
 import { findRefund } from "../refunds/repository.ts";
 import type { Channel, ChannelAccount, Notice, NoticeAnswer, NoticeReading, Verdict } from "./channel.ts";
@@ -53,12 +54,19 @@ async function readByAny(
   now: number,
 ): Promise<NoticeReading> {
   let refused: NoticeReading = { kind: "refused", reason: "signature" };
+  let unopened: unknown = null;
   for (const account of accounts) {
-    const reading = await channel.readNotice?.(notice, account, now);
-    if (reading === undefined) continue;
-    if (reading.kind !== "refused") return reading;
-    refused = reading;
+    try {
+      const reading = await channel.readNotice?.(notice, account, now);
+      if (reading === undefined) continue;
+      if (reading.kind !== "refused") return reading;
+      refused = reading;
+    } catch (error) {
+      unopened ??= error;
+    }
   }
+  // One whose credentials cannot be opened may have signed it: that is no refusal.
+  if (unopened !== null) throw unopened;
   return refused;
 }
 
@@ -133,10 +141,16 @@ async function takeDispute(
     charge ?? (await findPaidCharge(db, app, livemode, channel, transactionNos)) ?? path.charge ?? null;
   const known =
     named !== null && isId("charge", named)
-      ? await recordDispute(env, { app, livemode, charge: named }, dispute)
+      ? await recordDispute(env, { app, livemode, charge: named }, dispute).catch(unlessTooMany)
       : null;
   if (known === null) await keep(env, path, dispute.id, named, dispute, now);
   return true;
+}
+
+/** Telling it again would not help: a person must look. */
+function unlessTooMany(error: unknown): null {
+  if (error instanceof ProblemError && error.problem.code === "too_many_disputes") return null;
+  throw error;
 }
 
 async function keep(

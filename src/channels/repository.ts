@@ -2,6 +2,8 @@
 import { and, desc, eq, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Charge } from "../charges/charge.ts";
 import type { Database } from "../db/client.ts";
+import { keyset, type Position } from "../db/keyset.ts";
+import type { Page } from "../http/pagination.ts";
 import type { ChannelAccount } from "./channel.ts";
 import { channelAccounts, claimedPayments, orphanNotices } from "./table.ts";
 
@@ -190,6 +192,47 @@ export async function claimChannelPayment(
       .where(and(payment, sql`(${ne(claimedPayments.app, app)} or ${ne(claimedPayments.charge, id)})`)),
   ]);
   return others.length === 0;
+}
+
+export type OrphanRow = typeof orphanNotices.$inferSelect;
+
+/** The orphans nearest to the cursor in the direction of travel, one more than the page holds. */
+export async function listOrphans(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  page: Page,
+  cursor: Position | null,
+): Promise<OrphanRow[]> {
+  const { receivedAt, id } = orphanNotices;
+  const { where, orderBy, limit } = keyset({ created: receivedAt, seq: id }, page, cursor, {
+    from: null,
+    to: null,
+  });
+  return await db
+    .select()
+    .from(orphanNotices)
+    .where(and(ofTenant(app, livemode), where))
+    .orderBy(...orderBy)
+    .limit(limit);
+}
+
+/** Where an orphan stands in the list of its app and mode. */
+export async function findOrphanPosition(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  orphan: string,
+): Promise<Position | null> {
+  const [found] = await db
+    .select({ created: orphanNotices.receivedAt, seq: orphanNotices.id })
+    .from(orphanNotices)
+    .where(and(ofTenant(app, livemode), eq(orphanNotices.id, orphan)));
+  return found ?? null;
+}
+
+function ofTenant(app: string, livemode: boolean): SQL | undefined {
+  return and(eq(orphanNotices.app, app), eq(orphanNotices.livemode, livemode));
 }
 
 /** Keeps a notice nobody can place, once however often it comes, and up to a bound. */

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { plainText } from "../http/wire.ts";
 import { connectorOf } from "./channels.ts";
-import type { AccountRow } from "./repository.ts";
+import type { AccountRow, OrphanRow } from "./repository.ts";
 
 /** The connector's own check says what belongs into them. */
 const credentials = z.record(z.string(), z.unknown());
@@ -36,6 +36,31 @@ export const accountSchema = z.object({
   retired_at: z.int().nullable(),
 });
 export type AccountObject = z.output<typeof accountSchema>;
+
+/** A signed notice that no refund here fits: `verdict` is what the channel said, as its connector read it. */
+export const orphanSchema = z.object({
+  id: z.string(),
+  object: z.literal("orphan_notice"),
+  channel: z.string(),
+  charge: z.string().nullable(),
+  number: z.string(),
+  verdict: z.record(z.string(), z.unknown()),
+  received: z.int(),
+  livemode: z.boolean(),
+});
+
+export function orphanObject(orphan: OrphanRow): z.output<typeof orphanSchema> {
+  return {
+    id: orphan.id,
+    object: "orphan_notice",
+    channel: orphan.channel,
+    charge: orphan.charge === "" ? null : orphan.charge,
+    number: orphan.number,
+    verdict: orphan.verdict as Record<string, unknown>,
+    received: Math.floor(orphan.receivedAt / 1000),
+    livemode: orphan.livemode,
+  };
+}
 
 export const accountCheckSchema = z.object({
   object: z.literal("channel_account_check"),

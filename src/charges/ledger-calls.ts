@@ -196,6 +196,8 @@ export interface DisputeCall extends Call {
   status: DisputeStatus;
   /** Minor units. */
   amount: number;
+  /** The charge's when absent. */
+  currency?: string;
   hydration?: Hydration;
 }
 

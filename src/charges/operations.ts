@@ -1,7 +1,7 @@
 // What people and other systems do to a charge's refunds besides making them: ask the channel now, take a refund in hand,
 // end one that the channel cannot, and tell of disputes. Each check stands in one turn with its write.
 import { disputedAmount, withDispute } from "../disputes/dispute.ts";
-import { isFinal, type Refund, refundOrderNo, statusOf } from "../refunds/refund.ts";
+import { isFinal, type Refund, refundOrderNo, resolvedText, statusOf, wasSent } from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
@@ -12,7 +12,8 @@ import type { ClaimCall, DisputeAnswer, DisputeCall, ResolveCall } from "./ledge
 import type { LedgerPorts } from "./ledger-ports.ts";
 
 /** How long the channel is watched after a person has decided in its place. */
-const WATCH_MS = 30 * 86_400_000;
+const DAY_MS = 86_400_000;
+const WATCH_MS = 30 * DAY_MS;
 
 export class Operations {
   readonly #ports: LedgerPorts;
@@ -25,9 +26,10 @@ export class Operations {
     this.#driver = driver;
   }
 
-  /** Asks the channel about a refund and books what it says. */
+  /** Asks the channel about a refund and books what it says; one that waits to be sent is sent, if it may be. */
   async sync(refund: string): Promise<void> {
-    await this.#driver.query(refund);
+    if (this.#find(refund).refund?.state === "waiting") await this.#driver.hasten(refund);
+    else await this.#driver.query(refund);
   }
 
   /** Takes an open refund in hand; null when it is taken, also when the same person had it already. */
@@ -56,6 +58,7 @@ export class Operations {
     if (before.refund === undefined) return { code: "unknown_refund", refund: call.refund };
     const early = this.#hindrance(before.refund, before.book, call);
     if (early !== null) return early;
+    if (before.refund.state === "waiting") return this.#giveUp(call);
     const heard = await this.#driver.query(call.refund);
     return this.#books.write(() => {
       // Everything is looked at again: the channel may have ended it, or somebody may have claimed it.
@@ -74,12 +77,26 @@ export class Operations {
     });
   }
 
+  /** Ends a refund that was never sent: there is nobody to ask, and nothing that could have been paid. */
+  #giveUp(call: ResolveCall): Refusal | null {
+    return this.#books.write(() => {
+      const { book, refund } = this.#find(call.refund);
+      if (!book || refund === undefined) return { code: "unknown_refund", refund: call.refund };
+      const isUnsent = refund.state === "waiting" && !wasSent(refund);
+      if (!isUnsent || call.resolution.outcome !== "failed") return illegal(refund);
+      this.#end(book, refund, call);
+      return null;
+    });
+  }
+
   /** Books what is heard of a dispute. */
   dispute(book: Book, call: DisputeCall): Exclude<DisputeAnswer, { unhydrated: true }> {
     const { cover } = book;
     const now = this.#ports.now();
     const before = cover.charge.disputes ?? {};
-    const { id, status, amount } = call;
+    const { id, status, currency = cover.charge.currency } = call;
+    // What it comes to in another currency nobody here can tell: until a merchant does, none of the charge is free.
+    const amount = currency === cover.charge.currency ? call.amount : cover.charge.amount;
     const disputes = withDispute(before, id, { status, amount }, Math.floor(now / 1000));
     if (disputes === null) return { refusal: { code: "too_many_disputes", charge: cover.charge.id } };
     if (disputes !== before) {
@@ -119,8 +136,8 @@ export class Operations {
         : ({
             ...facts,
             kind: "declined",
-            code: "resolved",
-            words: resolution.reason,
+            code: "",
+            words: "",
             failureCode: "refund_manual_intervention",
           } as const);
     const settlement = settleRefund(refund, verdict, {
@@ -132,11 +149,18 @@ export class Operations {
       settlingMs: 0,
     });
     if (settlement === null) throw new Error("a person's word about an open refund changed nothing");
+    const watch = wasSent(refund) ? { watchUntil: now + WATCH_MS, dueAt: now + DAY_MS } : {};
     const resolved: Refund = {
       ...settlement.refund,
+      ...(resolution.outcome === "failed"
+        ? {
+            failureMsg: resolvedText(resolution.reason, refund.language),
+            channelCode: null,
+            channelMessage: null,
+          }
+        : {}),
       resolution: { ...resolution, at: now },
-      watchUntil: now + WATCH_MS,
-      dueAt: now + 86_400_000,
+      ...watch,
     };
     book.save(dirty(resolved, now));
     this.#books.addEvents(book, resolved, settlement.events);

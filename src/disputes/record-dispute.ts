@@ -13,6 +13,8 @@ export interface HeardDispute {
   status: DisputeStatus;
   /** Minor units of the charge's currency. */
   amount: number;
+  /** Where the channel tells it. */
+  currency?: string;
 }
 
 /** The dispute as it stands then and what is left to refund; null when there is no such charge. Throws problems. */

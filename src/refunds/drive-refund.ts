@@ -72,6 +72,10 @@ export async function askChannel(
       outcome = await within(ports.sleep, answer, GRACE_MS);
     }
     const verdict = outcome === "late" ? silence : outcome.done;
+    if (verdict.kind === "unknown" && verdict.failureCode === "channel_sign_error") {
+      // One bad answer may be anybody's; every answer so means that the channel signs with a key we do not have.
+      ports.alert("channel_answer_not_signed", { charge: charge.id, refund: refund.id });
+    }
     if (verdict.kind === "declined" && verdict.malformed) {
       ports.alert("channel_could_not_read_us", { charge: charge.id, refund: refund.id, code: verdict.code });
     }

@@ -9,26 +9,25 @@ export type RefundPage =
 
 /** `refunds` in the order of creation. `hasMore` speaks of the direction of travel. */
 export function pageOf(refunds: readonly Refund[], page: Page): RefundPage {
-  const { attention } = page;
-  const wanted =
-    attention === undefined
-      ? refunds
-      : refunds.filter((refund) =>
-          attention === "any" ? refund.attention !== null : refund.attention === attention,
-        );
-  const newestFirst = wanted.toReversed();
+  const newestFirst = refunds.toReversed();
+  // The cursor is looked for among all: a refund may need nobody any more by the time the next page is asked for.
+  const wanted = newestFirst.filter((refund) => isWanted(refund, page.attention));
+  const seq = (id: string) => newestFirst.find((refund) => refund.id === id)?.seq;
   if (page.endingBefore !== null) {
-    const cursor = newestFirst.findIndex((refund) => refund.id === page.endingBefore);
-    if (cursor < 0) return { missing: "ending_before" };
-    const start = Math.max(0, cursor - page.limit);
-    return { items: newestFirst.slice(start, cursor), hasMore: start > 0 };
+    const cursor = seq(page.endingBefore);
+    if (cursor === undefined) return { missing: "ending_before" };
+    const newer = wanted.filter((refund) => refund.seq > cursor);
+    return { items: newer.slice(-page.limit), hasMore: newer.length > page.limit };
   }
-  let start = 0;
+  let older = wanted;
   if (page.startingAfter !== null) {
-    const cursor = newestFirst.findIndex((refund) => refund.id === page.startingAfter);
-    if (cursor < 0) return { missing: "starting_after" };
-    start = cursor + 1;
+    const cursor = seq(page.startingAfter);
+    if (cursor === undefined) return { missing: "starting_after" };
+    older = wanted.filter((refund) => refund.seq < cursor);
   }
-  const end = start + page.limit;
-  return { items: newestFirst.slice(start, end), hasMore: end < newestFirst.length };
+  return { items: older.slice(0, page.limit), hasMore: older.length > page.limit };
+}
+
+function isWanted({ attention }: Refund, reason: Page["attention"]): boolean {
+  return reason === undefined || (reason === "any" ? attention !== null : attention === reason);
 }

@@ -194,6 +194,11 @@ export function channelRefusalText(channel: string, words: string, language: Lan
     : `退款 ${channel} 已被支付渠道拒绝。来自渠道的信息：${words}`;
 }
 
+/** What a client reads when a person ended the refund. */
+export function resolvedText(reason: string, language: Language): string {
+  return language === "en" ? `Ended by hand: ${reason}` : `已由人工终止：${reason}`;
+}
+
 /** What a client reads in a promised refund whose request had been made as another refund meanwhile. */
 export function madeAsText(refund: string, language: Language): string {
   return language === "en"

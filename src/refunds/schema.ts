@@ -55,6 +55,11 @@ export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderN
   const extra: Record<string, unknown> = { ...refund.extra };
   if (refund.channelCode !== null) extra.channel_code = refund.channelCode;
   if (refund.channelMessage !== null) extra.channel_message = refund.channelMessage;
+  if (refund.claim !== undefined) extra.claimed_by = refund.claim.by;
+  if (refund.resolution !== undefined) {
+    const { outcome, by, reason, at } = refund.resolution;
+    extra.resolution = { outcome, by, reason, at: Math.floor(at / 1000) };
+  }
   return {
     id: refund.id,
     object: "refund",

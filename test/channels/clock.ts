@@ -3,7 +3,6 @@
 // way through this machine. There is no factor between this time and the real one, so none has to be chosen with care.
 // A request that does not come back within a moment is one that the channel keeps waiting: time passes for it, too, or
 // else a delayed answer would never come.
-import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../emulators/clock.ts";
 import { VirtualClock } from "../simulation/virtual-clock.ts";
 
@@ -11,32 +10,49 @@ import { VirtualClock } from "../simulation/virtual-clock.ts";
 const MOMENT_MS = 25;
 
 export class ChannelClock extends VirtualClock {
+  /** Pieces of real work, less those of them that wait for something in this time. */
   #held = 0;
   #released: () => void = () => {};
 
   /** Time stands still until the work is done, or for a moment at most. */
-  async busy<T>(work: () => Promise<T>): Promise<T> {
-    this.#held += 1;
-    let isHeld = true;
-    const release = () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#held -= 1;
-      if (this.#held === 0) this.#released();
+  busy<T>(work: () => Promise<T>): Promise<T> {
+    return this.#counted(1, work);
+  }
+
+  /** Within such work: waits for something that takes this time. */
+  waiting<T>(work: () => Promise<T>): Promise<T> {
+    return this.#counted(-1, work);
+  }
+
+  async #counted<T>(step: 1 | -1, work: () => Promise<T>): Promise<T> {
+    this.#hold(step);
+    let isOver = false;
+    const end = () => {
+      if (!isOver) this.#hold(-step);
+      isOver = true;
     };
-    const moment = setTimeout(release, MOMENT_MS);
+    const moment = setTimeout(end, MOMENT_MS);
     try {
       return await work();
     } finally {
       clearTimeout(moment);
-      release();
+      end();
     }
+  }
+
+  #hold(step: number): void {
+    this.#held += step;
+    if (this.#held <= 0) this.#released();
   }
 
   /** Lets time pass until `time`, or until `done` says so. */
   async pass(time: number, done: () => boolean = () => false): Promise<void> {
     while (!done() && this.time < time) {
-      if (this.#held > 0) await new Promise<void>((resolve) => (this.#released = resolve));
+      if (this.#held > 0) {
+        await new Promise<void>((resolve) => {
+          this.#released = resolve;
+        });
+      }
       // What was waiting for the work gets its turn, and may begin some of its own.
       await this.run(time, () => this.#held > 0 || done());
     }
@@ -58,10 +74,5 @@ export class ChannelClock extends VirtualClock {
         }),
       busy: (work) => this.busy(work),
     };
-  }
-
-  /** Real time, for what this clock cannot know of: sockets that close. */
-  static async moment(): Promise<void> {
-    await wait(MOMENT_MS);
   }
 }

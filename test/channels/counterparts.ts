@@ -129,8 +129,8 @@ async function startAlipay(options: Options): Promise<Counterpart> {
     refusal: { at: "refund", does: "answer", answer: alipayError(400, "ACQ.SELLER_BALANCE_NOT_ENOUGH") },
     refusalCode: "ACQ.SELLER_BALANCE_NOT_ENOUGH",
     settlingMs: 10_000,
-    // Alipay has no words for the first two, and none for what is under way: that has to end while it may be missed.
-    unable: { sticks: 0, reverses: 0, processingMs: 2_000 },
+    // Alipay has no words for either.
+    unable: { sticks: 0, reverses: 0 },
     find: findIn(emulator.books, options.clock.now),
     unstick: null,
     refundElsewhere: null,

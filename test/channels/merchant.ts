@@ -6,12 +6,14 @@ import type { Charge } from "../../src/charges/charge.ts";
 import { CALL, type CreateAnswer, type CreateCommand } from "../../src/charges/ledger-calls.ts";
 import { findHydration, insertCharge } from "../../src/charges/repository.ts";
 import { derivedId, mintId } from "../../src/ids.ts";
+import type { Dice } from "../emulators/dice.ts";
 import { Gone, type World } from "./world.ts";
 
 const PATIENCE_MS = 30_000;
 
 export class Merchant {
   readonly #world: World;
+  readonly #dice: Dice;
   readonly charges: Charge[] = [];
   /** What we answered for: id, charge and amount. */
   readonly told = new Map<string, { charge: string; amount: number }>();
@@ -24,11 +26,13 @@ export class Merchant {
 
   constructor(world: World) {
     this.#world = world;
+    this.#dice = world.dice.fork();
   }
 
   /** A payment, at the channel and on record here. */
   async charge(serial: number): Promise<Charge> {
-    const { dice, clock, counterpart, app, db } = this.#world;
+    const { clock, counterpart, app, db } = this.#world;
+    const dice = this.#dice;
     const created = Math.floor(clock.now() / 1000) - 86_400;
     const amount = dice.between(2_000, 50_000);
     const charge: Charge = {
@@ -76,20 +80,20 @@ export class Merchant {
     requests: number,
     when: { until: number; rush: { from: number; until: number } },
   ): void {
-    const { dice, clock } = this.#world;
     for (let request = 0; request < requests; request++) {
       this.busy += 1;
+      // Dice of its own: what is asked for follows from the seed, however the run goes.
+      const dice = this.#dice.fork();
       const { from, until } = dice.chance(0.4) ? when.rush : { from: 0, until: when.until };
-      clock.after(dice.between(from, until), () => {
-        void this.#refund(charge).finally(() => {
+      this.#world.clock.after(dice.between(from, until), () => {
+        void this.#refund(charge, dice).finally(() => {
           this.busy -= 1;
         });
       });
     }
   }
 
-  async #refund(charge: Charge): Promise<void> {
-    const { dice } = this.#world;
+  async #refund(charge: Charge, dice: Dice): Promise<void> {
     // Now and then all that is left, or more than there can be.
     const amount = dice.chance(0.08)
       ? null
@@ -97,16 +101,16 @@ export class Merchant {
         ? charge.amount + 1
         : dice.between(1, Math.ceil(charge.amount * 0.3));
     const refundNo = dice.chance(0.3) ? `no${dice.between(1, 1e9)}` : null;
-    const command = this.#command(charge, amount, refundNo);
-    if (refundNo === null || dice.chance(0.5)) return await this.#ask(charge, command);
+    const command = this.#command(charge, amount, refundNo, dice);
+    if (refundNo === null || dice.chance(0.5)) return await this.#ask(charge, command, dice);
     this.repeated += 1;
     const again = { ...command, request: mintId("request", (count) => dice.bytes(count)) };
-    await Promise.all([this.#ask(charge, command), this.#ask(charge, again)]);
+    await Promise.all([this.#ask(charge, command, dice), this.#ask(charge, again, dice)]);
   }
 
   /** Until there is an answer, or patience ends. */
-  async #ask(charge: Charge, command: CreateCommand): Promise<void> {
-    const { clock, dice } = this.#world;
+  async #ask(charge: Charge, command: CreateCommand, dice: Dice): Promise<void> {
+    const { clock } = this.#world;
     for (let attempt = 0; attempt < 4; attempt++) {
       try {
         const late = clock.sleep(PATIENCE_MS).then((): CreateAnswer => {
@@ -153,8 +157,8 @@ export class Merchant {
     this.told.set(id, { charge: charge.id, amount });
   }
 
-  #command(charge: Charge, amount: number | null, refundNo: string | null): CreateCommand {
-    const { dice, clock } = this.#world;
+  #command(charge: Charge, amount: number | null, refundNo: string | null, dice: Dice): CreateCommand {
+    const { clock } = this.#world;
     const { app, livemode, channel } = charge;
     const random = (count: number) => dice.bytes(count);
     const facts = `${charge.id} ${refundNo} ${amount}`;

@@ -44,7 +44,7 @@ export class Network {
     this.late += 1;
     const body = `${init.body}`;
     this.#underWay.add(body);
-    this.#clock.after(this.#dice.between(1, this.faults.lateMs), () => {
+    this.#clock.after(this.#dice.between(this.faults.lateMs / 4, this.faults.lateMs), () => {
       void this.#clock.busy(async () => {
         const answer = await fetch(url, { ...init, signal: undefined }).catch(() => null);
         await answer?.body?.cancel();

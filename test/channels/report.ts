@@ -37,6 +37,8 @@ export type Proofs = Watch["proofs"] & {
   /** E31: refunds that failed with the channel's own code. */
   refusedByChannel: number;
   reversed: number;
+  /** Refunds that were made past us and taken for ours. */
+  matched: number;
   unknownAtRotation: number;
   late: number;
   repeated: number;
@@ -80,6 +82,10 @@ export function reportOf(from: {
       ({ state, channelCode }) => state === "failed" && channelCode === refusalCode,
     ).length,
     reversed: watch.everReversed.size,
+    matched: refunds.filter(({ id }) => {
+      const number = refundOrderNo(id);
+      return !counterpart.books.numbers.has(number) && counterpart.find(number) !== null;
+    }).length,
     unknownAtRotation,
     late: world.network.late,
     repeated: merchant.repeated,

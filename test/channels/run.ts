@@ -40,7 +40,7 @@ const FAULTS: FaultRates = {
   processingMs: 40 * MINUTE_MS,
   fails: 0.12,
   sticks: 0.06,
-  reverses: 0.08,
+  reverses: 0.12,
   reversalMs: 2 * HOUR_MS,
   hides: 0.5,
   hiddenMs: 0,
@@ -119,7 +119,7 @@ async function prepare(world: World, merchant: Merchant, refunds: number): Promi
 
 function setFaults(world: World, more: Partial<FaultRates> = {}): void {
   const { counterpart, network } = world;
-  const doubtMs = counterpart.settlingMs * DOUBT_SETTLINGS - (counterpart.unable.processingMs ?? 0);
+  const doubtMs = counterpart.settlingMs * DOUBT_SETTLINGS;
   counterpart.faults.set({ ...FAULTS, hiddenMs: doubtMs, ...counterpart.unable, ...more });
   network.faults = { late: 0.12, lateMs: doubtMs };
   world.faults = {

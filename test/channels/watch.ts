@@ -18,6 +18,8 @@ const PROOFS = {
   throttled: 0,
   /** Refunds stuck at the channel. */
   abnormal: 0,
+  /** Answers in which no funds changed, whatever that means. */
+  fundUnchanged: 0,
   /** Refunds that find the charge refunded past us. */
   alreadyRefunded: 0,
   /** Successes that came back without a notice, and were found by asking. */
@@ -116,6 +118,7 @@ export class Watch {
   #heard(order: RefundOrder, verdict: Verdict, channel: Channel): Verdict {
     const { proofs } = this;
     if (verdict.kind === "unknown") proofs.unknown += 1;
+    if (verdict.kind === "unknown" && verdict.failureCode === "refund_pending") proofs.fundUnchanged += 1;
     if (verdict.kind === "notSent" && verdict.reason === "throttled") proofs.throttled += 1;
     if (verdict.kind === "accepted" && verdict.attention === "channel_abnormal") proofs.abnormal += 1;
     if (verdict.kind === "accepted" && verdict.attention === "already_refunded") proofs.alreadyRefunded += 1;

@@ -75,6 +75,7 @@ export class World {
   readonly counts = { crashes: 0, zombies: 0, alarms: 0 };
   faults: MachineFaults = CALM;
   readonly #mutant: Mutant;
+  readonly #binding: D1Database;
   readonly #instances = new Map<string, Instance>();
 
   constructor(clock: ChannelClock, dice: Dice, counterpart: Counterpart, publicUrl: string, mutant: Mutant) {
@@ -83,13 +84,15 @@ export class World {
     this.counterpart = counterpart;
     this.#mutant = mutant;
     this.d1 = new SimulatedD1(clock, dice.fork());
+    this.#binding = this.d1.binding;
     this.network = new Network(clock, dice.fork());
     this.network.onKey = (key) => clock.after(86_400_000, () => counterpart.forgetKey?.(key));
     this.network.onArrival = (body) => this.#show(body);
     this.watch = new Watch(this);
     this.app = mintId("app", (count) => dice.bytes(count));
     this.env = {
-      DB: this.d1.binding,
+      // For what is done within a notice: real work that waits for D1 and for ledgers.
+      DB: this.d1.bindingOf((call) => clock.waiting(call)),
       LEDGERS: { getByName: (name: string) => this.#stub(name) },
       MASTER_KEYS: JSON.stringify({ run: Buffer.alloc(32, 7).toString("base64") }),
       LOCAL_DEV: "true",
@@ -98,8 +101,9 @@ export class World {
     } as unknown as Env;
   }
 
+  /** D1 as the ledgers have it. */
   get db() {
-    return database(this.env, this.app, true);
+    return database({ DB: this.#binding }, this.app, true);
   }
 
   violation(words: string): void {
@@ -145,10 +149,11 @@ export class World {
       created,
       retiredAt: null,
     };
-    if (before === null) await addAccount(this.db, row);
+    const db = database(this.env, this.app, true);
+    if (before === null) await addAccount(db, row);
     else {
       const old = { ...row, ...before, noticeKeys: [] };
-      if (!(await addRevision(this.db, old, row))) throw new Error("the account was not rotated");
+      if (!(await addRevision(db, old, row))) throw new Error("the account was not rotated");
     }
     return account;
   }
@@ -179,7 +184,8 @@ export class World {
 
   #stub(name: string) {
     const charge = { id: name.split("/")[2] ?? "" };
-    return { apply: (call: ApplyCall) => this.call(charge, (ledger) => ledger.apply(call)) };
+    const apply = (call: ApplyCall) => this.call(charge, (ledger) => ledger.apply(call));
+    return { apply: (call: ApplyCall) => this.clock.waiting(() => apply(call)) };
   }
 
   #disk(name: string): Disk {
@@ -217,7 +223,7 @@ export class World {
   }
 
   #ports(instance: Instance): LedgerPorts {
-    const { clock, dice, env, db } = this;
+    const { clock, dice, db } = this;
     const alive = <T>(work: () => Promise<T>) => unlessKilled(instance, work);
     /** Real work: time stands still for it. */
     const real = <T>(work: () => Promise<T>) =>
@@ -257,8 +263,7 @@ export class World {
         alive(() => claimChannelPayment(db, this.counterpart.name, merchant, transactionNo, charge)),
       mayCall: async () => !dice.chance(this.faults.noBudget),
       flush: (batch) => alive(async () => (await flushToD1(db, batch)).receipt),
-      projection: ({ app, livemode, id }) =>
-        alive(() => findHydration(database(env, app, livemode), app, livemode, id)),
+      projection: ({ app, livemode, id }) => alive(() => findHydration(db, app, livemode, id)),
       alert: (kind) => this.alerts.set(kind, (this.alerts.get(kind) ?? 0) + 1),
     };
   }

@@ -1,8 +1,16 @@
 // A payment channel that really moves money in its books, and that is as unreliable as real ones: submissions get lost,
 // arrive late or are answered too late, queries miss what is there, notices come twice, late and out of order, and now
 // and then a final word turns out to be wrong. It never refuses more than was paid: that must not be what saves us.
-import type { Channel, RefundOrder, Verdict } from "../../src/channels/channel.ts";
+import type {
+  Channel,
+  ChannelAccount,
+  Payment,
+  PaymentCheck,
+  RefundOrder,
+  Verdict,
+} from "../../src/channels/channel.ts";
 import type { Dice } from "../emulators/dice.ts";
+import { type Book, facts, say, truth } from "./channel-words.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 export interface ChannelFaults {
@@ -25,6 +33,9 @@ export interface ChannelFaults {
   stuck: number;
   /** A notice contradicts what really happened. */
   wrong: number;
+  /** A payment cannot be confirmed now, or only slowly. */
+  blurred: number;
+  slow: number;
 }
 
 export const HEALTHY: ChannelFaults = {
@@ -38,6 +49,8 @@ export const HEALTHY: ChannelFaults = {
   lie: 0,
   stuck: 0,
   wrong: 0,
+  blurred: 0,
+  slow: 0,
 };
 
 /** What becomes of a number that lands. */
@@ -52,26 +65,11 @@ const FATES: readonly Fate[] = [
   "no",
 ];
 
-export interface Book {
-  number: string;
-  charge: string;
-  amount: number;
-  chargeAmount: number;
-  currency: string;
-  state: "nothing" | "processing" | "abnormal" | "succeeded" | "declined" | "returned";
-  /** How often money moved: never more than once for a number. */
-  effects: number;
-  landings: number;
-  /** From when on queries find it, ms of real time. */
-  visibleAt: number;
-  /** A submission was taken: every later one of the number is the same refund. */
-  taken: boolean;
-  /** The channel moved money after it had said a final no. */
-  lied: boolean;
-}
-
 /** A notice heard once at most, one repeated until it is taken, and one that is simply wrong. */
 export type NoticeKind = "once" | "until_taken" | "wrong";
+
+/** Refunds through it are paid by a person. */
+export const BY_HAND = "by_hand";
 
 /** How late anything may arrive; shorter than the settling time even when clocks jump. */
 const LATENESS_MS = 35_000;
@@ -85,6 +83,12 @@ export class SimulatedChannel {
   faults: ChannelFaults = HEALTHY;
   /** What one charge's refunds must keep between them, ms. */
   spacingMs = 0;
+  /** Later revisions of an account do not see what was sent with earlier ones. */
+  blind = false;
+  /** What was really paid, by the merchant's order_no; `fits`: as it was recorded. */
+  readonly payments = new Map<string, { transactionNo: string; fits: boolean }>();
+  /** Which live charge refunds a payment. */
+  readonly #payers = new Map<string, string>();
   readonly #clock: VirtualClock;
   readonly #dice: Dice;
   readonly #violation: (words: string) => void;
@@ -111,14 +115,16 @@ export class SimulatedChannel {
 
   /** The port a ledger is given. */
   readonly port: Channel = {
-    facts: () => ({
+    facts: ({ channel }) => ({
       fullRefundOnly: false,
       windowSeconds: 365 * 86_400,
       spacingMs: this.spacingMs,
       settlingMs: SETTLING_MS,
+      ...(channel === BY_HAND ? { byHand: true as const } : {}),
     }),
-    refund: (order, _account, now) => this.#ask("refund", order, now),
-    query: (order, _account, now) => this.#ask("query", order, now),
+    refund: (order, account, now) => this.#ask("refund", order, account, now),
+    query: (order, account, now) => this.#ask("query", order, account, now),
+    verifyPayment: (payment) => this.#verify(payment),
   };
 
   /** Money that moved and did not come back; what moved against the channel's own word counts only if asked for. */
@@ -143,18 +149,56 @@ export class SimulatedChannel {
     });
   }
 
-  /** Somebody at the channel decides what is stuck, and every open refund ends. */
+  /** Somebody at the channel decides what is stuck, and every open refund ends but those that people must end. */
   heal(): void {
     this.faults = HEALTHY;
     for (const book of this.books.values()) {
-      if (book.state === "abnormal") this.#end(book, this.#dice.chance(0.5) ? "succeeded" : "declined");
+      if (book.state !== "abnormal" || book.leftToPerson) continue;
+      this.#end(book, this.#dice.chance(0.5) ? "succeeded" : "declined");
     }
   }
 
-  async #ask(asked: "refund" | "query", order: RefundOrder, askedAt: number): Promise<Verdict> {
+  /** After people had to decide, the channel comes to a word of its own; it may keep that to itself. */
+  overrule(number: string, inMs: number): void {
+    this.#later(inMs, () => {
+      const book = this.books.get(number);
+      if (book?.state !== "abnormal") return;
+      this.#end(book, this.#dice.chance(0.5) ? "succeeded" : "declined", this.#dice.chance(0.5));
+    });
+  }
+
+  async #verify({ orderNo }: Payment): Promise<PaymentCheck> {
     const { faults } = this;
     const dice = this.#dice;
+    await this.#clock.sleep(dice.chance(faults.slow) ? dice.between(1000, 20_000) : dice.between(1, 200));
+    if (dice.chance(faults.error / 4)) throw new Error("the connector broke");
+    const payment = this.payments.get(orderNo);
+    if (dice.chance(faults.blurred) || payment === undefined) return { kind: "unknown" };
+    if (!payment.fits) return { kind: "mismatch", fact: "amount" };
+    return { kind: "paid", transactionNo: payment.transactionNo };
+  }
+
+  /** No live submission leaves for a payment that was recorded wrongly, or that is another charge's. */
+  #checkPayment({ livemode, charge, chargeOrderNo }: RefundOrder): void {
+    const payment = this.payments.get(chargeOrderNo);
+    if (!livemode || payment === undefined) return;
+    if (!payment.fits) this.#violation(`${charge} was refunded although its payment was recorded wrongly`);
+    const payer = this.#payers.get(payment.transactionNo) ?? charge;
+    this.#payers.set(payment.transactionNo, payer);
+    if (payer !== charge) this.#violation(`I2: ${payer} and ${charge} refund one payment`);
+  }
+
+  async #ask(
+    asked: "refund" | "query",
+    order: RefundOrder,
+    account: ChannelAccount | null,
+    askedAt: number,
+  ): Promise<Verdict> {
+    const { faults } = this;
+    const dice = this.#dice;
+    const revision = account?.revision ?? 1;
     this.calls += 1;
+    if (asked === "refund") this.#checkPayment(order);
     const speak = (verdict: Verdict["kind"], book?: Book) => say(verdict, order, askedAt, book);
     if (dice.chance(faults.throttle)) {
       await this.#clock.sleep(dice.between(1, 50));
@@ -178,7 +222,8 @@ export class SimulatedChannel {
       if (asked === "refund") this.#count(order.number, 1);
       this.#later(arrivesIn, () => {
         if (asked === "refund") this.#count(order.number, -1);
-        verdict = asked === "refund" ? this.#land(order, askedAt) : this.#look(order, askedAt);
+        verdict =
+          asked === "refund" ? this.#land(order, revision, askedAt) : this.#look(order, revision, askedAt);
         resolve();
       });
     });
@@ -193,7 +238,7 @@ export class SimulatedChannel {
   }
 
   /** A submission arrives. The same number is the same refund. */
-  #land(order: RefundOrder, askedAt: number): Verdict {
+  #land(order: RefundOrder, revision: number, askedAt: number): Verdict {
     const dice = this.#dice;
     const book = this.#open(order);
     book.landings += 1;
@@ -210,7 +255,10 @@ export class SimulatedChannel {
       }
       const visible = dice.chance(this.faults.miss) ? dice.between(1, VISIBILITY_MS) : 0;
       book.visibleAt = this.#clock.time + visible;
-      this.#begin(book, dice.chance(this.faults.stuck) ? "abnormal" : dice.pick(FATES));
+      book.revision = revision;
+      const byHand = order.channel === BY_HAND;
+      this.#begin(book, byHand || dice.chance(this.faults.stuck) ? "abnormal" : dice.pick(FATES));
+      if (book.state === "abnormal") book.leftToPerson = byHand || dice.chance(0.6);
     }
     return truth(book, order, askedAt);
   }
@@ -219,9 +267,10 @@ export class SimulatedChannel {
     this.#underWay.set(number, (this.#underWay.get(number) ?? 0) + change);
   }
 
-  #look(order: RefundOrder, askedAt: number): Verdict {
+  #look(order: RefundOrder, revision: number, askedAt: number): Verdict {
     const book = this.books.get(order.number);
-    if (book === undefined || book.state === "nothing" || this.#clock.time < book.visibleAt) {
+    const unseen = this.blind && book?.taken && revision > book.revision;
+    if (book === undefined || unseen || book.state === "nothing" || this.#clock.time < book.visibleAt) {
       return say("notFound", order, askedAt);
     }
     return truth(book, order, askedAt);
@@ -242,6 +291,8 @@ export class SimulatedChannel {
         visibleAt: 0,
         taken: false,
         lied: false,
+        leftToPerson: false,
+        revision: 1,
       };
       this.books.set(order.number, book);
     }
@@ -264,6 +315,7 @@ export class SimulatedChannel {
       case "abnormal":
         book.state = "abnormal";
         this.#tell(book, "once");
+        if (dice.chance(0.3)) this.overrule(book.number, dice.between(1000, 600_000));
         break;
       case "pending_success":
       case "pending_failure":
@@ -275,11 +327,13 @@ export class SimulatedChannel {
     }
   }
 
-  #end(book: Book, state: "succeeded" | "declined"): void {
+  #end(book: Book, state: "succeeded" | "declined", tells = true): void {
     const dice = this.#dice;
+    // A person may have decided that it failed, and what was given back may have been taken again.
+    if (state === "succeeded" && book.state === "abnormal") book.lied = true;
     if (state === "succeeded") this.#move(book);
     book.state = state;
-    this.#tell(book, "once");
+    if (tells) this.#tell(book, "once");
     if (dice.chance(this.faults.wrong))
       this.#later(dice.between(1000, 300_000), () => this.#tell(book, "wrong"));
     if (!dice.chance(this.faults.lie)) return;
@@ -322,42 +376,5 @@ export class SimulatedChannel {
         else this.#notify(kind === "once" ? written : truth(book, order, now), kind);
       });
     }
-  }
-}
-
-type Named = Pick<RefundOrder, "number" | "amount" | "currency">;
-
-function facts(order: Named, askedAt: number) {
-  return { number: order.number, amount: order.amount, currency: order.currency, askedAt };
-}
-
-function truth(book: Book, order: Named, askedAt: number): Verdict {
-  switch (book.state) {
-    case "nothing":
-      return say("notFound", order, askedAt);
-    case "processing":
-    case "abnormal":
-      return say("accepted", order, askedAt, book);
-    case "succeeded":
-      return say("succeeded", order, askedAt);
-    case "declined":
-    case "returned":
-      return say("declined", order, askedAt);
-  }
-}
-
-function say(kind: Verdict["kind"], order: Named, askedAt: number, book?: Book): Verdict {
-  const about = facts(order, askedAt);
-  switch (kind) {
-    case "succeeded":
-      return { ...about, kind, transactionNo: `t${order.number}` };
-    case "declined":
-      return { ...about, kind, code: "NO", words: "no" };
-    case "accepted":
-      return { ...about, kind, ...(book?.state === "abnormal" ? { attention: "channel_abnormal" } : {}) };
-    case "notFound":
-      return { ...about, kind, amount: null, currency: null };
-    default:
-      return { ...about, kind: "unknown", amount: null, currency: null };
   }
 }

@@ -3,11 +3,12 @@
 
 import { createHash } from "node:crypto";
 import type { Charge } from "../../src/charges/charge.ts";
-import type { CreateCommand } from "../../src/charges/ledger-calls.ts";
+import { CALL, type CreateCommand } from "../../src/charges/ledger-calls.ts";
+import { DISPUTE_STATUSES, type DisputeStatus } from "../../src/disputes/dispute.ts";
 import { derivedId, mintId } from "../../src/ids.ts";
 import type { Fingerprints } from "../../src/refunds/refund.ts";
 import type { Worker } from "./worker.ts";
-import type { World } from "./world.ts";
+import { accountOf, type World } from "./world.ts";
 
 /** A refund somebody was told of. */
 export interface Told {
@@ -16,6 +17,14 @@ export interface Told {
   /** Null when the answer did not say, because the command was only promised. */
   amount: number | null;
   orderNo: string;
+}
+
+/** Something that was told of a dispute; `acknowledged` if the ledger has answered. */
+export interface ToldDispute {
+  charge: string;
+  id: string;
+  status: DisputeStatus;
+  acknowledged: boolean;
 }
 
 interface Wire {
@@ -38,6 +47,7 @@ export class Clients {
   readonly #world: World;
   readonly #worker: Worker;
   readonly told: Told[] = [];
+  readonly disputes: ToldDispute[] = [];
   /** Which refund an identity stands for. */
   readonly #owners = new Map<string, string>();
   /** Requests that are still being made. */
@@ -58,8 +68,10 @@ export class Clients {
       if (deed < 0.12) {
         const share = Math.max(1, Math.floor(charge.amount / dice.between(3, 12)));
         await Promise.all(Array.from({ length: 10 }, () => this.#refund(charge, share)));
-      } else if (deed < 0.7) await this.#refund(charge, this.#amount(charge));
-      else if (deed < 0.85) await this.#page(charge);
+      } else if (deed < 0.6) await this.#refund(charge, this.#amount(charge));
+      else if (deed < 0.7) await this.#page(charge);
+      else if (deed < 0.85) await this.#sync(charge);
+      else if (deed < 0.93) await this.#dispute(charge);
       else await this.#worker.describe(charge, `note ${step}`).catch(() => {});
     }
   }
@@ -123,9 +135,7 @@ export class Clients {
     if (amount !== null && wire.amount !== amount) {
       this.#world.violation(`I4: asked for ${amount}, was told ${wire.amount}`);
     }
-    if ((wire.status === "succeeded") !== wire.succeed || wire.succeed !== (wire.time_succeed !== null)) {
-      this.#world.violation(`I15: ${outcome.ok.refund}`);
-    }
+    this.#checkSuccess(wire, outcome.ok.refund);
     if (outcome.ok.replayed === false && wire.id !== command.refund) {
       this.#world.violation(`I10: a new refund has an id of its own: ${wire.id}`);
     }
@@ -134,6 +144,46 @@ export class Clients {
     await clock.sleep(dice.between(0, 50));
     await this.#lookUp(charge, wire.id);
     return true;
+  }
+
+  /** Has the channel asked about some refund, once or by several at once. */
+  async #sync(charge: Charge): Promise<void> {
+    const { dice } = this.#world;
+    const known = this.told.filter((told) => told.charge === charge.id);
+    if (known.length === 0) return;
+    const { refund } = dice.pick(known);
+    const crowd = dice.chance(0.3) ? 6 : 1;
+    await Promise.all(
+      Array.from({ length: crowd }, async () => {
+        const answer = await this.#worker
+          .operate(charge, (ledger) => ledger.sync({ ...CALL, refund }))
+          .catch(() => null);
+        // What was only promised may not be there yet.
+        if (answer === null || !("ok" in answer)) return;
+        const wire: Wire = JSON.parse(answer.ok.refund);
+        if (wire.id !== refund) this.#world.violation(`I4: a sync of ${refund} shows ${wire.id}`);
+        this.#checkSuccess(wire, answer.ok.refund);
+      }),
+    );
+  }
+
+  /** Something is heard of one of the charge's two disputes, in any order and more than once. */
+  async #dispute(charge: Charge): Promise<void> {
+    const { dice } = this.#world;
+    const id = dice.pick(["dp_1", "dp_2"]);
+    const status = dice.pick(DISPUTE_STATUSES);
+    const amount = dice.between(1, Math.ceil(charge.amount * 0.6));
+    const told: ToldDispute = { charge: charge.id, id, status, acknowledged: false };
+    this.disputes.push(told);
+    this.#world.note("dispute", charge.id, id, status, amount);
+    const answer = await this.#worker.dispute(charge, { id, status, amount }).catch(() => null);
+    if (answer !== null && "ok" in answer) told.acknowledged = true;
+  }
+
+  #checkSuccess(wire: Wire, text: string): void {
+    if ((wire.status === "succeeded") !== wire.succeed || wire.succeed !== (wire.time_succeed !== null)) {
+      this.#world.violation(`I15: ${text}`);
+    }
   }
 
   #hear(told: Told): void {
@@ -202,15 +252,8 @@ export class Clients {
       repeats.signature = identity.word;
     }
     const { app, livemode, channel } = charge;
-    const account = {
-      app,
-      livemode,
-      channel,
-      id: "ca_1",
-      revision: 1,
-      merchant: "m_1",
-      credentials: "sealed",
-    };
+    // A Worker may not have heard yet that the account was changed.
+    const revision = dice.chance(0.3) ? dice.between(1, this.#world.revision) : this.#world.revision;
     return {
       app,
       livemode,
@@ -236,7 +279,7 @@ export class Clients {
       apiKey: "key_1",
       request: mintId("request", random),
       requestedAt: clock.now(),
-      accounts: { simulated: account },
+      accounts: { [channel]: accountOf(charge, revision) },
       rules: {
         windows: {},
         refundsMax: 50,

@@ -1,15 +1,19 @@
 // What must hold once everything has come to rest: ledgers, D1 and the channel's books tell one story.
 import type { Charge } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, statusOf } from "../../src/refunds/refund.ts";
-import type { Told } from "./clients.ts";
+import type { Told, ToldDispute } from "./clients.ts";
 import type { Worker } from "./worker.ts";
 import type { World } from "./world.ts";
+
+/** A person's decision is watched for 30 days, once a day; what is fixed in time drifts by the time an answer takes. */
+const WATCH_QUESTIONS_MIN = 28;
 
 export async function checkAtRest(
   world: World,
   worker: Worker,
   charges: readonly Charge[],
   told: readonly Told[],
+  disputes: readonly ToldDispute[],
 ): Promise<void> {
   const everything = new Map<string, Refund>();
   for (const charge of charges) {
@@ -19,6 +23,7 @@ export async function checkAtRest(
     checkMoney(world, charge, list, (cover?.freeze ?? null) !== null);
     if (cover === null) continue;
     checkProjection(world, cover.charge, list, cover.freeze);
+    checkDisputes(world, cover.charge, disputes);
     checkEvents(world, charge, list);
     await checkPages(world, worker, charge, list);
   }
@@ -39,14 +44,51 @@ function checkMoney(world: World, charge: Charge, refunds: Refund[], frozen: boo
       world.violation(
         `I7: ${refund.id} is still ${refund.state}; the channel says ${book?.state ?? "nothing"}`,
       );
+    } else if (book?.state === "abnormal") {
+      // The channel leaves it to a person for ever: then the person's word is all there is.
+      const { resolution } = refund;
+      if (refund.state !== resolution?.outcome) world.violation(`${refund.id} ended without anybody's word`);
     } else if (moved !== (refund.state === "succeeded")) {
       if (frozen && book?.lied && refund.attention === "conflict") continue;
       world.violation(`I3: ${refund.id} is ${refund.state}; the channel says ${book?.state ?? "nothing"}`);
     }
   }
+  for (const refund of refunds) checkByHand(world, refund);
   const moved = world.channel.moved(charge.id, true);
   if (moved > charge.amount && !frozen) {
     world.violation(`I2: ${moved} of ${charge.amount} moved, and ${charge.id} is not frozen`);
+  }
+}
+
+/** What was refused unsent moved nothing, and what a person decided was watched to the end. */
+function checkByHand(world: World, refund: Refund): void {
+  const number = refundOrderNo(refund.id);
+  const unsent = refund.channelCode === "payment_mismatch" || refund.channelCode === "transaction_no_used";
+  if (unsent && (refund.state !== "failed" || (world.channel.books.get(number)?.effects ?? 0) > 0)) {
+    world.violation(`${refund.id} was refused unsent (${refund.channelCode}) and is ${refund.state}`);
+  }
+  if (refund.resolution === undefined) return;
+  const asked = world.watched.get(number) ?? 0;
+  if (asked < WATCH_QUESTIONS_MIN) {
+    world.violation(`I8: ${refund.id} was asked about ${asked} times after a person had ended it`);
+  }
+}
+
+/** E29: what was acknowledged of a dispute is there, and what is held is what is open or lost. */
+function checkDisputes(world: World, charge: Charge, told: readonly ToldDispute[]): void {
+  const known = charge.disputes ?? {};
+  let disputed = 0;
+  for (const { status, amount } of Object.values(known)) if (status !== "won") disputed += amount;
+  if (disputed !== charge.disputed) {
+    world.violation(`${charge.id} holds ${charge.disputed} for disputes, not ${disputed}`);
+  }
+  for (const one of told) {
+    if (one.charge !== charge.id || !one.acknowledged) continue;
+    const dispute = known[one.id];
+    if (dispute === undefined) world.violation(`${charge.id} knows nothing of ${one.id}`);
+    else if (one.status !== "opened" && dispute.status === "opened") {
+      world.violation(`${one.id} of ${charge.id} was ${one.status} and is open again`);
+    }
   }
 }
 
@@ -103,8 +145,12 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
       world.violation(`I5: ${charge.id}.${column} is ${row?.[column]} in D1 and ${value} in the ledger`);
     }
   }
-  if (row !== undefined && JSON.parse(String(row.doc)).description !== charge.description) {
-    world.violation(`I5: D1's description of ${charge.id} is old`);
+  if (row === undefined) return;
+  const known: Charge = JSON.parse(String(row.doc));
+  for (const fact of ["description", "transactionNo", "disputed", "disputes"] as const) {
+    if (JSON.stringify(known[fact]) !== JSON.stringify(charge[fact])) {
+      world.violation(`I5: D1's ${fact} of ${charge.id} is old`);
+    }
   }
 }
 

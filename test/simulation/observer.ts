@@ -23,9 +23,15 @@ export class Observer {
   /** Amount and charge of every refund ever stored. */
   readonly born = new Map<string, { amount: number; charge: string; created: number }>();
 
+  /** What the commit under look added to what is held: reservations, and failures that turned out to be successes. */
+  #taken = false;
+
   /** Declines that were not believed at once, and charges that were frozen because money contradicted the books. */
   doubts = 0;
   conflicts = 0;
+  /** Refunds that a person ended, and those of them that the channel ended otherwise later. */
+  resolved = 0;
+  overruled = 0;
 
   constructor(violation: (words: string) => void) {
     this.#violation = violation;
@@ -50,6 +56,7 @@ export class Observer {
 
   /** Called after each commit of a living instance. */
   committed(disk: Disk, now: number): void {
+    this.#taken = false;
     const seen = this.look(disk);
     this.#checkBalance(disk, seen);
     this.#checkAlarm(disk, seen, now);
@@ -90,6 +97,7 @@ export class Observer {
     const charge = seen.cover?.charge.id ?? "";
     const born = this.born.get(refund.id);
     if (born === undefined) {
+      this.#taken ||= refund.state !== "failed";
       this.born.set(refund.id, { amount: refund.amount, charge, created: refund.created });
     } else if (born.amount !== refund.amount || born.charge !== charge || born.created !== refund.created) {
       this.#violation(`I4: ${refund.id} changed its amount, charge or date`);
@@ -98,6 +106,8 @@ export class Observer {
       this.#violation(`I15: ${refund.id} is ${refund.state} with time_succeed ${refund.timeSucceed}`);
     }
     if (before === undefined) return;
+    if (before.state === "failed" && refund.state === "succeeded") this.#taken = true;
+    this.#checkResolution(before, refund);
     if (refund.provisional !== null && before.provisional === null) this.doubts += 1;
     if (refund.attention === "conflict" && before.attention !== "conflict") this.conflicts += 1;
     if (refund.version < before.version) this.#violation(`I11: the version of ${refund.id} went back`);
@@ -111,11 +121,39 @@ export class Observer {
     }
   }
 
+  /** A person ends only what is left to people, with a name and a reason, once; then it is watched. */
+  #checkResolution(before: Refund, refund: Refund): void {
+    const { resolution, state } = refund;
+    if (before.resolution !== undefined) {
+      const kept = JSON.stringify(resolution) === JSON.stringify(before.resolution);
+      if (!kept) this.#violation(`who ended ${refund.id}, and why, was changed`);
+      if (state !== before.state && state !== before.resolution.outcome) this.overruled += 1;
+      return;
+    }
+    if (resolution === undefined) {
+      const byHand = refund.failureCode === "refund_manual_intervention";
+      if (byHand) this.#violation(`nobody ended ${refund.id} by hand, says the ledger`);
+      return;
+    }
+    this.resolved += 1;
+    if (before.state !== "accepted" || state !== resolution.outcome || before.attention === null) {
+      this.#violation(
+        `${refund.id} was ended by hand from ${before.state} (${before.attention}) to ${state}`,
+      );
+    }
+    if (resolution.by === "" || resolution.reason === "") this.#violation(`${refund.id} was ended by nobody`);
+    if (refund.watchUntil === undefined || refund.dueAt === null) {
+      this.#violation(`I8: nobody watches what becomes of ${refund.id}`);
+    }
+  }
+
+  /** What is disputed may exceed what is left; but then nothing more is taken. */
   #checkBalance(disk: Disk, seen: Seen): void {
     const charge = seen.cover?.charge;
     if (charge === undefined) return;
-    let held = charge.refundedElsewhere + charge.disputed;
+    let held = charge.refundedElsewhere;
     for (const refund of seen.refunds.values()) if (refund.state !== "failed") held += refund.amount;
+    if (this.#taken) held += charge.disputed;
     if (held > charge.amount) this.#violation(`I1: ${disk.name} holds ${held} of ${charge.amount}`);
   }
 

@@ -4,8 +4,10 @@ import type { Charge } from "../../src/charges/charge.ts";
 import { insertCharge } from "../../src/charges/repository.ts";
 import { mintId } from "../../src/ids.ts";
 import { webhookEndpoints } from "../../src/webhooks/table.ts";
+import { BY_HAND } from "./channel.ts";
 import { Clients } from "./clients.ts";
 import { checkAtRest } from "./invariants.ts";
+import { People } from "./people.ts";
 import { Trace } from "./trace.ts";
 import { Worker } from "./worker.ts";
 import { CALM, World } from "./world.ts";
@@ -28,6 +30,9 @@ export interface Outcome {
   /** Declines that were not believed at once, and refunds by which money contradicted the books. */
   doubts: number;
   conflicts: number;
+  /** Refunds that a person ended, and those of them that the channel ended otherwise later. */
+  resolved: number;
+  overruled: number;
   /** Ledgers that lost all they had. */
   lost: number;
   alerts: Record<string, number>;
@@ -43,6 +48,7 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   const { clock, dice } = world;
   const worker = new Worker(world);
   const clients = new Clients(world, worker);
+  const people = new People(world, worker);
 
   watchProjection(world);
   const recording = recordCharges(world);
@@ -52,7 +58,8 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   // The storm.
   const stormEnds = clock.time + dice.between(4, 12) * MINUTE;
   raise(world, stormEnds);
-  worker.sweepUntil(clock.time + 30 * DAY);
+  worker.sweepUntil(clock.time + 60 * DAY);
+  people.workUntil(charges, stormEnds);
   loseLedgers(world, charges, stormEnds);
   for (const charge of charges) {
     for (let n = dice.between(1, 4); n > 0; n--) {
@@ -75,11 +82,15 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
       () => {},
     );
   }
+  // Whatever is left to people is ended by them; then the channel is watched for a month.
+  people.workUntil(charges, clock.time + 2 * DAY);
+  await clock.run(clock.time + 2 * DAY, () => people.left(charges) === 0 && worker.openCommands === 0);
+  worker.sweepMs = 12 * 60 * MINUTE;
   const atRest = () =>
     worker.openCommands === 0 &&
     world.channel.isQuiet() &&
     charges.every((charge) => world.observer.isAtRest(world.disk(world.nameOf(charge))));
-  await clock.run(clock.time + 4 * DAY, atRest);
+  await clock.run(clock.time + 40 * DAY, atRest);
   if (!atRest()) {
     for (const charge of charges) {
       const name = world.nameOf(charge);
@@ -94,7 +105,7 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   if (world.counts.alarms - before > charges.length) {
     world.violation(`I8: ${world.counts.alarms - before} alarms at rest`);
   }
-  const checks = checkAtRest(world, worker, charges, clients.told);
+  const checks = checkAtRest(world, worker, charges, clients.told, clients.disputes);
   await clock.run(clock.time + MINUTE);
   await checks;
   return outcome(world, clients, seed);
@@ -117,6 +128,8 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
     refused: clients.refused,
     doubts: world.observer.doubts,
     conflicts: world.observer.conflicts,
+    resolved: world.observer.resolved,
+    overruled: world.observer.overruled,
     lost: world.counts.lost,
     alerts: Object.fromEntries(world.alerts),
     trace: world.trace.lines,
@@ -163,16 +176,22 @@ async function recordCharges(world: World): Promise<Charge[]> {
     }
   }
   const charges: Charge[] = [];
+  const twins = dice.chance(0.3);
   for (let n = dice.between(2, 5); n > 0; n--) {
+    const orderNo = `order ${n}`;
+    // Two apps that share a merchant may both have recorded the same payment.
+    const isTwin = twins && n <= 2;
+    const transactionNo = isTwin ? "paid twice" : `paid ${n}`;
+    world.channel.payments.set(orderNo, { transactionNo, fits: !dice.chance(0.1) });
     const charge: Charge = {
       id: mintId("charge", random),
-      app: dice.pick(apps),
-      livemode: dice.chance(0.7),
+      app: isTwin ? (apps[n - 1] as string) : dice.pick(apps),
+      livemode: isTwin || dice.chance(0.7),
       created,
       paid: true,
       reversed: false,
-      channel: "simulated",
-      orderNo: `order ${n}`,
+      channel: dice.chance(0.15) ? BY_HAND : "simulated",
+      orderNo,
       clientIp: null,
       amount: dice.pick([100, 999, 10_000]),
       amountSettle: 0,
@@ -183,7 +202,7 @@ async function recordCharges(world: World): Promise<Charge[]> {
       timePaid: created,
       timeExpire: null,
       timeSettle: null,
-      transactionNo: `paid ${n}`,
+      transactionNo: dice.chance(0.2) ? null : transactionNo,
       refundedElsewhere: dice.chance(0.1) ? 10 : 0,
       disputed: 0,
       metadata: {},
@@ -214,7 +233,16 @@ function raise(world: World, until: number): void {
     alarmLate: upTo(0.3),
     alarmEarly: upTo(0.3),
     alarmTwice: upTo(0.2),
+    noRoom: upTo(0.3),
+    roomless: upTo(0.05),
   };
+  channel.blind = dice.chance(0.5);
+  for (let n = dice.between(0, 3); n > 0; n--) {
+    clock.at(clock.time + dice.between(0, until - clock.time), () => {
+      world.revision += 1;
+      world.note("the account has revision", world.revision);
+    });
+  }
   channel.spacingMs = dice.pick([0, 0, 2000, 15_000]);
   // Some days everything is late: then a "no" must not be believed too early.
   const slowDay = dice.chance(0.25);
@@ -228,7 +256,9 @@ function raise(world: World, until: number): void {
     transientNo: slowDay ? 0.4 : upTo(0.3),
     lie: dice.chance(0.5) ? dice.next() * 0.4 : 0,
     wrong: upTo(0.3),
-    stuck: upTo(0.2),
+    stuck: upTo(0.3),
+    blurred: upTo(0.5),
+    slow: upTo(0.5),
   };
   const d1Faults = {
     down: false,

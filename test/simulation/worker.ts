@@ -6,9 +6,12 @@ import {
   CALL,
   type CreateAnswer,
   type CreateCommand,
+  type DisputeAnswer,
+  type DisputeCall,
   type Hydration,
   type ReadAnswer,
   type ReadTarget,
+  type SyncAnswer,
   type Unhydrated,
 } from "../../src/charges/ledger-calls.ts";
 import { findHydration, listOverdueCharges } from "../../src/charges/repository.ts";
@@ -94,10 +97,13 @@ export class Worker {
     }
   }
 
-  /** Sweeps every minute until `until` (real time). */
+  /** How often the sweeper sweeps, ms: every minute, or less often where days go by in which nothing happens. */
+  sweepMs = SWEEP_MS;
+
+  /** Sweeps until `until` (real time). */
   sweepUntil(until: number): void {
     const { clock } = this.#world;
-    clock.after(SWEEP_MS, () => {
+    clock.after(this.sweepMs, () => {
       if (clock.time > until) return;
       void this.sweep();
       this.sweepUntil(until);
@@ -117,6 +123,20 @@ export class Worker {
       );
     const answer = await this.#inTime(record());
     if ("unhydrated" in answer) await this.#inTime(record(await this.#hydration(charge)));
+  }
+
+  /** What is done to one refund by hand. */
+  operate(charge: Charge, work: (ledger: Ledger) => Promise<SyncAnswer>): Promise<SyncAnswer> {
+    return this.#inTime(this.#world.call(this.#world.nameOf(charge), work));
+  }
+
+  async dispute(charge: Charge, heard: Omit<DisputeCall, "v" | "requires">): Promise<DisputeAnswer> {
+    const name = this.#world.nameOf(charge);
+    const tell = (hydration?: Hydration) =>
+      this.#world.call(name, (ledger) => ledger.dispute({ ...CALL, ...heard, hydration }));
+    const answer = await this.#inTime(tell());
+    if (!("unhydrated" in answer)) return answer;
+    return await this.#inTime(tell(await this.#hydration(charge)));
   }
 
   async #create(
@@ -149,6 +169,12 @@ export class Worker {
     }
     if (refusal.code === "refund_amount_exceeded" && (command.amount ?? 1) <= left) {
       this.#world.violation(`I13: ${command.amount} was too much, but ${left} were left`);
+    }
+    if (
+      refusal.code === "charge_disputed" &&
+      (cover.charge.disputed === 0 || (command.amount ?? 1) <= left)
+    ) {
+      this.#world.violation(`I13: a dispute was in the way of ${command.amount}, but ${left} were left`);
     }
     if (refusal.code === "fully_refunded" && (open || left > 0)) {
       this.#world.violation(`I13: fully refunded, but ${left} were left`);

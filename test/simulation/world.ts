@@ -2,7 +2,8 @@
 // A crash leaves what was committed and nothing else. A killed instance never gets another turn; a zombie goes on, can
 // still reach the channel, and finds its storage closed.
 import { drizzle } from "drizzle-orm/d1";
-import type { Channel, Verdict } from "../../src/channels/channel.ts";
+import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../../src/channels/channel.ts";
+import { claimChannelPayment } from "../../src/channels/repository.ts";
 import type { Charge } from "../../src/charges/charge.ts";
 import { ledgerName } from "../../src/charges/charge.ts";
 import { flushToD1 } from "../../src/charges/flush.ts";
@@ -34,6 +35,9 @@ export interface WorldFaults {
   alarmLate: number;
   alarmEarly: number;
   alarmTwice: number;
+  /** An account's budget of calls has no room, or nobody can say whether it has. */
+  noRoom: number;
+  roomless: number;
 }
 
 export const CALM: WorldFaults = {
@@ -47,6 +51,8 @@ export const CALM: WorldFaults = {
   alarmLate: 0,
   alarmEarly: 0,
   alarmTwice: 0,
+  noRoom: 0,
+  roomless: 0,
 };
 
 /** The call certainly did not begin. */
@@ -82,6 +88,10 @@ export class World {
   readonly violations: string[] = [];
   readonly alerts = new Map<string, number>();
   readonly counts = { crashes: 0, alarms: 0, calls: 0, notices: 0, lost: 0 };
+  /** The newest revision of the merchants' one account. */
+  revision = 1;
+  /** How often the channel was asked about a refund after a person had ended it, by number. */
+  readonly watched = new Map<string, number>();
 
   constructor(seed: number, trace: Trace) {
     this.trace = trace;
@@ -185,12 +195,21 @@ export class World {
       facts: (order) => this.channel.port.facts(order),
       refund: (order, account, now, signal) => {
         this.note("refund", order.number, order.attempt, order.amount);
+        this.#checkSubmission(instance, order);
         return alive(() => this.channel.port.refund(order, account, now, signal));
       },
       query: (order, account, now, signal) => {
-        this.note("query", order.number);
+        this.note("query", order.number, account?.revision ?? 0);
+        const { resolution } = this.#stored(instance, order) ?? {};
+        const { number } = order;
+        if (resolution !== undefined) this.watched.set(number, (this.watched.get(number) ?? 0) + 1);
         return alive(() => this.channel.port.query(order, account, now, signal));
       },
+      verifyPayment: (payment, account, now, signal) =>
+        alive(async () => {
+          const check = await this.channel.port.verifyPayment?.(payment, account, now, signal);
+          return check ?? { kind: "unknown" };
+        }),
     };
     return {
       storage: openStorage(instance.disk, {
@@ -213,22 +232,23 @@ export class World {
       random: (count) => this.dice.bytes(count),
       sleep: (ms) => alive(() => clock.sleep(ms)),
       channel: () => channel,
-      account: async ({ app, livemode, channel }, pinned) => {
+      account: async (charge, pinned, newest) => {
         await alive(() => clock.sleep(this.dice.between(1, 20)));
         if (this.d1.faults.down) throw new Error("D1_ERROR: unreachable");
-        return {
-          app,
-          livemode,
-          channel,
-          id: "ca_1",
-          revision: 1,
-          merchant: "m_1",
-          credentials: "sealed",
-          ...pinned,
-        };
+        const revision = pinned === null || newest ? this.revision : pinned.revision;
+        return accountOf(charge, revision);
       },
-      claimPayment: async () => true,
-      mayCall: async () => true,
+      claimPayment: (charge, { merchant }, transactionNo) =>
+        alive(() => claimChannelPayment(this.db, "simulated", merchant, transactionNo, charge)),
+      mayCall: () =>
+        alive(async () => {
+          await clock.sleep(this.dice.between(0, 5));
+          if (this.dice.chance(this.faults.roomless)) {
+            if (this.dice.chance(0.5)) throw new Error("no budgets");
+            await clock.sleep(10 ** 9);
+          }
+          return !this.dice.chance(this.faults.noRoom);
+        }),
       flush: (batch) =>
         alive(async () => {
           this.note("flush", batch.charge.id, batch.version, batch.refunds.length, batch.events.length);
@@ -240,6 +260,24 @@ export class World {
         this.alerts.set(kind, (this.alerts.get(kind) ?? 0) + 1);
       },
     };
+  }
+
+  /** What is on the disk of a living instance about the refund it speaks of. */
+  #stored(instance: Instance, { number }: RefundOrder) {
+    if (instance.gone !== null) return undefined;
+    return this.observer.look(instance.disk).refunds.get(`re_${number}`);
+  }
+
+  /** A live refund leaves once its payment was confirmed, and none that a person has ended leaves again. */
+  #checkSubmission(instance: Instance, order: RefundOrder): void {
+    if (instance.gone !== null) return;
+    const { cover } = this.observer.look(instance.disk);
+    if (order.livemode && cover?.verified !== true) {
+      this.violation(`${order.number} was sent before its payment was confirmed`);
+    }
+    if (this.#stored(instance, order)?.resolution !== undefined) {
+      this.violation(`${order.number} was sent although a person had ended it`);
+    }
   }
 
   /** A killed instance begins nothing and never hears of what it had begun. */
@@ -334,4 +372,12 @@ export class World {
     }
     this.channel.notices -= 1;
   }
+}
+
+/** Both merchants have the same one at the channel, in every mode. */
+export function accountOf(
+  { app, livemode, channel }: Pick<Charge, "app" | "livemode" | "channel">,
+  revision: number,
+): ChannelAccount {
+  return { app, livemode, channel, id: "ca_1", revision, merchant: "m_1", credentials: "sealed" };
 }

@@ -209,6 +209,18 @@ describe("ending a refund in a real channel's place", () => {
     expect(await shop.events(refund, 3)).toEqual(["refund.created", "refund.updated", "refund.succeeded"]);
   });
 
+  it("is refused when success is heard while the channel is asked", async () => {
+    const { shop, refund } = await atStripe("requires_action");
+    shop.books.onQuestion(async () => {
+      shop.books.onQuestion(() => null);
+      await shop.tell(shop.about(refund, { status: "succeeded" }));
+      return null;
+    });
+    expect((await resolve(shop, refund)).status).toBe(400);
+    expect((await shop.retrieve(refund)).status).toBe("succeeded");
+    expect(await shop.events(refund, 3)).toEqual(["refund.created", "refund.updated", "refund.succeeded"]);
+  });
+
   it("is refused to others once somebody has claimed it", async () => {
     const { shop, refund } = await atStripe("requires_action");
     await shop.act(refund, "claim", { by: "bob" });

@@ -120,6 +120,15 @@ describe("a live refund", () => {
     expect(await shop.retrieveCharge(charge)).toMatchObject({ amount_pending_refund: 10_000 });
   });
 
+  it("E27: a charge that has not been paid is refused, and Stripe hears nothing", async () => {
+    const shop = await StripeMerchant.create();
+    const charge = await shop.charge({ paid: false });
+    const no = await shop.refund<ErrorObject>(charge);
+    expect(no).toMatchObject({ status: 400, body: { error: { code: "charge_not_paid" } } });
+    expect([...shop.books.questions, ...shop.books.submissions]).toEqual([]);
+    expect(await shop.retrieveCharge(charge)).toMatchObject({ refunded: false, refunds: { data: [] } });
+  });
+
   it("a channel without an account answers 402 and stores nothing", async () => {
     const shop = await StripeMerchant.create();
     const charge = await shop.charge({ channel: "manual" });

@@ -1,10 +1,8 @@
-import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
-import { mintId, randomToken } from "../../src/ids.ts";
-import { inLedger, storedRows } from "../books.ts";
-import { eventually, random } from "../harness.ts";
-import { type Status, stripeInTheTest } from "./stripe-books.ts";
-import { credentials, StripeMerchant } from "./stripe-merchant.ts";
+import { describe, expect, it } from "vitest";
+import { storedRows } from "../books.ts";
+import { eventually } from "../harness.ts";
+import { stripeInTheTest } from "./stripe-books.ts";
+import { StripeMerchant } from "./stripe-merchant.ts";
 
 stripeInTheTest();
 
@@ -18,52 +16,22 @@ async function accepted(amount = 4000) {
   return { shop, charge, refund };
 }
 
-function atStripe(shop: StripeMerchant, refund: { id: string }, status: Status): void {
-  for (const one of shop.books.of(refund)) one.status = status;
-}
-
-interface Orphan {
-  number: string;
-  charge: string;
-  verdict: string;
-}
-
-async function orphans(shop: StripeMerchant): Promise<Orphan[]> {
-  const { results } = await env.DB.prepare("SELECT number, charge, verdict FROM orphan_notices WHERE app = ?")
-    .bind(shop.app.id)
-    .all<Orphan>();
-  return results;
-}
-
-function aboutNobody(number = randomToken(random), charge = mintId("charge", random)) {
-  return {
-    object: "refund",
-    id: "re_3Nobody",
-    amount: 100,
-    currency: "usd",
-    status: "succeeded",
-    created: 1,
-    charge: "ch_3nobody",
-    metadata: { refund_id: `re_${number}`, charge_id: charge },
-  };
-}
-
 describe("notices from a channel", () => {
   it("E17: a success is booked once, however often it is told", async () => {
     const { shop, charge, refund } = await accepted();
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     const asked = shop.books.questions.length;
     for (let i = 0; i < 3; i++) expect((await shop.notify(refund)).status).toBe(200);
     expect(await shop.retrieve(refund)).toMatchObject({ status: "succeeded", succeed: true });
     expect(await shop.retrieveCharge(charge)).toMatchObject({ amount_refunded: 4000 });
     expect(await shop.events(refund, 2)).toEqual(["refund.created", "refund.succeeded"]);
     expect(shop.books.questions).toHaveLength(asked);
-    expect(await orphans(shop)).toEqual([]);
+    expect(await shop.orphans()).toEqual([]);
   });
 
   it("E17: ten copies of a notice at once make one event", async () => {
     const { shop, refund } = await accepted();
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     const body = shop.about(refund);
     const answers = await Promise.all(Array.from({ length: 10 }, () => shop.tell(body)));
     expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
@@ -108,7 +76,7 @@ describe("notices from a channel", () => {
   it("E15: news that is older than an outcome changes nothing and makes no event", async () => {
     const { shop, refund } = await accepted();
     const before = shop.about(refund);
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     await shop.notify(refund);
     const { version } = await shop.stored(refund);
     expect((await shop.tell(before)).status).toBe(200);
@@ -129,7 +97,7 @@ describe("notices from a channel", () => {
     await eventually(async () => (await shop.stored(refund)).contradictedAt === null);
     expect(shop.books.questions.length).toBe(asked + 1);
     expect(await shop.retrieve(refund)).toMatchObject({ status: "succeeded" });
-    atStripe(shop, refund, "failed");
+    shop.books.set(refund, "failed");
     expect((await shop.notify(refund, "refund.failed")).status).toBe(200);
     const failed = await shop.seen(refund, ({ status }) => status === "failed");
     expect(failed).toMatchObject({ succeed: false, time_succeed: null, failure_code: "refund_refused_msg" });
@@ -151,7 +119,7 @@ describe("notices from a channel", () => {
     shop.books.onSubmission(() => ({ effect: "succeeded" }));
     const { body: second } = await shop.refund(charge, { description: "Elsewhere" });
     expect(second.status).toBe("succeeded");
-    atStripe(shop, first, "succeeded");
+    shop.books.set(first, "succeeded");
     expect((await shop.notify(first)).status).toBe(200);
     expect(await shop.seen(first, ({ attention }) => attention === "conflict")).toMatchObject({
       status: "failed",
@@ -178,7 +146,7 @@ describe("notices from a channel", () => {
 describe("notices that are not believed", () => {
   it("E41: a wrong signature, somebody else's secret, a stale time and a body that was changed are 401 and change nothing", async () => {
     const { shop, refund } = await accepted();
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     const body = shop.about(refund);
     const path = new URL(shop.account.notice_url ?? "").pathname;
     const post = (headers: Record<string, string>, sent = body) =>
@@ -202,7 +170,7 @@ describe("notices that are not believed", () => {
   it("an address with another tag, app, charge or mode does not exist, and nothing is stored", async () => {
     const { shop, refund } = await accepted();
     const other = await StripeMerchant.create({}, shop.books);
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     const body = shop.about(refund);
     const url = shop.account.notice_url ?? "";
     const before = await storedRows();
@@ -224,127 +192,24 @@ describe("notices that are not believed", () => {
   it("another app's notice about our refund finds nothing of ours", async () => {
     const { shop, refund } = await accepted();
     const stranger = await StripeMerchant.create({}, shop.books);
-    atStripe(shop, refund, "failed");
+    shop.books.set(refund, "failed");
     const { status } = await stranger.tell(shop.about(refund, {}, "refund.failed"));
     expect(status).toBe(200);
-    expect(await orphans(stranger)).toHaveLength(1);
+    expect(await stranger.orphans()).toHaveLength(1);
     expect((await shop.retrieve(refund)).status).toBe("pending");
   });
 
   it("an event of test mode is passed over", async () => {
     const { shop, refund } = await accepted();
-    atStripe(shop, refund, "succeeded");
+    shop.books.set(refund, "succeeded");
     const { status } = await shop.tell(shop.about(refund).replace('"livemode":true', '"livemode":false'));
     expect(status).toBe(200);
     expect((await shop.retrieve(refund)).status).toBe("pending");
-    expect(await orphans(shop)).toEqual([]);
+    expect(await shop.orphans()).toEqual([]);
   });
 
   it("a body over 64 KiB is refused", async () => {
     const shop = await StripeMerchant.create();
     expect((await shop.tell(`"${"x".repeat(70_000)}"`)).status).toBe(413);
-  });
-});
-
-describe("notices about what nobody here knows", () => {
-  it("E20: one about an unknown number is kept once, alarmed and acknowledged", async () => {
-    const shop = await StripeMerchant.create();
-    const alarms: string[] = [];
-    const logged = vi.spyOn(console, "error").mockImplementation((text) => void alarms.push(String(text)));
-    const refund = aboutNobody();
-    for (let i = 0; i < 3; i++) {
-      expect((await shop.tell(shop.event("refund.updated", refund))).status).toBe(200);
-    }
-    logged.mockRestore();
-    const [kept, ...more] = await orphans(shop);
-    expect(more).toEqual([]);
-    expect(kept).toMatchObject({
-      number: refund.metadata.refund_id.slice(3),
-      charge: refund.metadata.charge_id,
-    });
-    expect(JSON.parse(kept?.verdict ?? "")).toMatchObject({ kind: "succeeded", amount: 100 });
-    expect(alarms.map((text) => JSON.parse(text).alert)).toEqual(Array(3).fill("notice_orphan"));
-    const ledger = shop.app.ledger({ id: refund.metadata.charge_id }, true);
-    expect(await inLedger(ledger as unknown as DurableObjectStub)).toEqual({ tables: [], alarm: false });
-  });
-
-  it("E20: no more than 1000 are kept of an app, and the rest are acknowledged all the same", async () => {
-    const shop = await StripeMerchant.create();
-    const insert = env.DB.prepare(
-      `INSERT INTO orphan_notices (id, app, livemode, channel, charge, number, verdict, received_at)
-       SELECT value || ?1, ?1, 1, 'stripe', '', value, '{}', 1 FROM json_each(?2)`,
-    );
-    await insert.bind(shop.app.id, JSON.stringify(Array.from({ length: 999 }, (_, i) => `n${i}`))).run();
-    for (let i = 0; i < 3; i++) {
-      expect((await shop.tell(shop.event("refund.updated", aboutNobody()))).status).toBe(200);
-    }
-    expect(await orphans(shop)).toHaveLength(1000);
-    // Another app has room of its own.
-    const other = await StripeMerchant.create();
-    await other.tell(other.event("refund.updated", aboutNobody()));
-    expect(await orphans(other)).toHaveLength(1);
-  });
-
-  it("the signed number decides which refund it is, whatever charge is named beside it", async () => {
-    const { shop, refund } = await accepted();
-    const foreign = await shop.charge();
-    await eventually(async () => (await shop.stored(refund)).syncDueAt === null);
-    atStripe(shop, refund, "succeeded");
-    for (const charge_id of [foreign.id, mintId("charge", random)]) {
-      const metadata = { refund_id: refund.id, charge_id };
-      const { status } = await shop.tell(shop.about(refund, { metadata }));
-      expect(status).toBe(200);
-    }
-    expect((await shop.retrieve(refund)).status).toBe("succeeded");
-    expect((await shop.retrieveCharge(foreign)).refunds.data).toEqual([]);
-    expect(await orphans(shop)).toEqual([]);
-  });
-});
-
-describe("notices in bad times", () => {
-  it("E21: while D1 fails Stripe is told to come again, and then the notice is booked", async () => {
-    const { shop, refund } = await accepted();
-    atStripe(shop, refund, "succeeded");
-    const prototype = Object.getPrototypeOf(env.DB);
-    const spies = [
-      vi.spyOn(prototype, "batch").mockRejectedValue(new Error("D1_ERROR: D1 is down")),
-      vi.spyOn(prototype, "prepare").mockImplementation(() => {
-        throw new Error("D1_ERROR: D1 is down");
-      }),
-    ];
-    const { status, text } = await shop.notify(refund);
-    for (const spy of spies) spy.mockRestore();
-    expect(status).toBeGreaterThanOrEqual(500);
-    expect(text).not.toContain("D1");
-    expect((await shop.notify(refund)).status).toBe(200);
-    expect((await shop.retrieve(refund)).status).toBe("succeeded");
-  });
-
-  it("E21: an orphan that cannot be kept is not acknowledged", async () => {
-    const shop = await StripeMerchant.create();
-    await env.DB.prepare("ALTER TABLE orphan_notices RENAME TO away").run();
-    const body = shop.event("refund.updated", aboutNobody());
-    const { status } = await shop.tell(body);
-    await env.DB.prepare("ALTER TABLE away RENAME TO orphan_notices").run();
-    expect(status).toBeGreaterThanOrEqual(500);
-    expect((await shop.tell(body)).status).toBe(200);
-    expect(await orphans(shop)).toHaveLength(1);
-  });
-
-  it("while keys are rotated either secret is believed: two of one revision, and those of the one before", async () => {
-    const { shop, refund } = await accepted();
-    const [first = ""] = shop.credentials.webhook_secrets;
-    const next = credentials();
-    const two = { ...next, webhook_secrets: [...next.webhook_secrets, ...credentials().webhook_secrets] };
-    await shop.rotate(two);
-    expect(shop.account.notice_keys).toHaveLength(2);
-    for (const secret of [first, ...two.webhook_secrets]) {
-      const body = shop.about(refund);
-      expect((await shop.tell(body, { secret })).status).toBe(200);
-    }
-    atStripe(shop, refund, "succeeded");
-    const body = shop.about(refund);
-    expect((await shop.tell(body, { secret: first })).status).toBe(200);
-    expect((await shop.retrieve(refund)).status).toBe("succeeded");
   });
 });

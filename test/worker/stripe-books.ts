@@ -2,7 +2,7 @@
 // what it was asked. Whose books are asked is told by the account's key.
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, vi } from "vitest";
-import { randomToken } from "../../src/ids.ts";
+import { mintId, randomToken } from "../../src/ids.ts";
 import { random } from "../harness.ts";
 
 const STRIPE = "https://api.stripe.com";
@@ -37,6 +37,9 @@ export interface Turn {
   after?: Promise<unknown>;
 }
 
+type Said = Response | "reset" | null;
+type Says = (path: string, bearer: string) => Said | Promise<Said>;
+
 interface Payment {
   amount: number;
   currency: string;
@@ -51,7 +54,7 @@ export class StripeBooks {
   readonly payments = new Map<string, Payment>();
   readonly #byKey = new Map<string, StripeRefund>();
   #turn: (submission: Submission, attempt: number) => Turn = () => ({ effect: "succeeded" });
-  #says: ((path: string, bearer: string) => Response | "reset" | null) | null = null;
+  #says: Says = () => null;
   #serial = 0;
 
   onSubmission(turn: (submission: Submission, attempt: number) => Turn): void {
@@ -59,7 +62,7 @@ export class StripeBooks {
   }
 
   /** Answers questions in place of the books; null lets the books answer. */
-  onQuestion(say: (path: string, bearer: string) => Response | "reset" | null): void {
+  onQuestion(say: Says): void {
     this.#says = say;
   }
 
@@ -73,6 +76,11 @@ export class StripeBooks {
   /** Refunds at Stripe under one of our numbers. */
   of(refund: { id: string }): StripeRefund[] {
     return this.refunds.filter(({ metadata }) => metadata.refund_id === refund.id);
+  }
+
+  /** How our refund stands at Stripe from now on. */
+  set(refund: { id: string }, status: Status): void {
+    for (const one of this.of(refund)) one.status = status;
   }
 
   /** How much money has moved for a payment. */
@@ -101,7 +109,7 @@ export class StripeBooks {
       return refund === undefined ? missing() : Response.json(shown(refund));
     }
     this.questions.push({ path: `${pathname}${search}`, bearer });
-    const said = this.#says?.(pathname, bearer) ?? null;
+    const said = await this.#says(pathname, bearer);
     if (said === "reset") throw new TypeError("connection reset");
     if (said !== null) return said;
     if (folder === "refunds" && id === undefined) {
@@ -203,4 +211,18 @@ export function stripeInTheTest(): void {
     env.PUBLIC_URL = undefined;
     vi.restoreAllMocks();
   });
+}
+
+/** A refund at Stripe that bears a number, and perhaps a charge, which nobody here knows. */
+export function refundOfNobody(number = randomToken(random), charge = mintId("charge", random)) {
+  return {
+    object: "refund",
+    id: "re_3Nobody",
+    amount: 100,
+    currency: "usd",
+    status: "succeeded",
+    created: 1,
+    charge: "ch_3nobody",
+    metadata: { refund_id: `re_${number}`, charge_id: charge },
+  };
 }

@@ -154,6 +154,16 @@ export class StripeMerchant {
     });
   }
 
+  /** The notices that nobody could place. */
+  async orphans(): Promise<{ number: string; charge: string; verdict: string }[]> {
+    const { results } = await env.DB.prepare(
+      "SELECT number, charge, verdict FROM orphan_notices WHERE app = ?",
+    )
+      .bind(this.app.id)
+      .all<{ number: string; charge: string; verdict: string }>();
+    return results;
+  }
+
   /** What the ledger has stored of a refund. */
   stored(refund: { id: string; charge: string }): Promise<Refund> {
     return runInDurableObject(this.app.ledger({ id: refund.charge }, true), (_, { storage }) => {
@@ -176,6 +186,8 @@ export class StripeMerchant {
       );
     });
     await evictDurableObject(ledger);
+    // Every way into a ledger finds an alarm that is not set.
+    await this.retrieve(refund);
   }
 
   /** What Stripe says of one of our refunds; `change`: in other words than its books have. */

@@ -1,0 +1,249 @@
+// What people and other systems do to a refund while answers are slow, lost, or cross each other.
+import { describe, expect, it } from "vitest";
+import type { PaymentCheck } from "../../src/channels/channel.ts";
+import { CALL, type ResolveCall } from "../../src/charges/ledger-calls.ts";
+import { ABNORMAL, Bench, type Words } from "./ledger-bench.ts";
+
+const DAY = 86_400_000;
+const UNKNOWN: Words = { kind: "unknown" };
+const NO: Words = { kind: "declined", code: "NO", words: "no" };
+
+function resolution(refund: string, outcome: "succeeded" | "failed" = "succeeded", by = "ann"): ResolveCall {
+  return { ...CALL, refund, resolution: { outcome, by, reason: "I called them" }, transactionNo: null };
+}
+
+/** A refund that the channel leaves to a person. */
+async function abnormal() {
+  const bench = new Bench();
+  bench.onSubmission = () => ABNORMAL;
+  bench.onQuery = () => ABNORMAL;
+  const refund = await bench.refund();
+  expect(refund).toMatchObject({ state: "accepted", attention: "channel_abnormal" });
+  return { bench, refund };
+}
+
+describe("a sync", () => {
+  it("E16: of a final refund asks the channel; the same answer changes nothing at all", async () => {
+    const bench = new Bench();
+    const refund = await bench.refund();
+    const answer = await bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
+    expect("ok" in answer).toBe(true);
+    expect(bench.queries).toHaveLength(1);
+    expect(await bench.stored(refund.id)).toEqual({ ...refund, synced: refund.version, syncDueAt: null });
+  });
+
+  it.each([
+    ["silence", UNKNOWN],
+    ["not found", { kind: "notFound" }],
+    ["a channel that cannot be asked", { kind: "notSent", reason: "throttled", retryAt: 0 }],
+  ] as [string, Words][])("of a final refund that meets %s leaves nothing to do behind", async (_, words) => {
+    const bench = new Bench();
+    bench.onQuery = () => words;
+    const refund = await bench.refund();
+    await bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
+    await bench.pass(3 * DAY);
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "succeeded", dueAt: null });
+    expect(bench.queries).toHaveLength(1);
+  });
+
+  it("E16: of a final refund books another end once a second question has confirmed it", async () => {
+    const bench = new Bench();
+    const refund = await bench.refund();
+    bench.onQuery = () => NO;
+    const answer = await bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
+    expect("ok" in answer && JSON.parse(answer.ok.refund)).toMatchObject({ status: "failed" });
+    expect(bench.queries).toHaveLength(2);
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", dueAt: null });
+  });
+
+  it("joins the question that is under way: of a hundred at once two ask", async () => {
+    const bench = new Bench();
+    bench.onSubmission = () => ({ kind: "accepted" });
+    bench.onQuery = () => ({ kind: "accepted" });
+    const refund = await bench.refund();
+    await bench.finish(
+      Promise.all(Array.from({ length: 100 }, () => bench.ledger.sync({ ...CALL, refund: refund.id }))),
+    );
+    expect(bench.queries.length).toBeLessThanOrEqual(2);
+  });
+
+  it("of every refund of a charge at once puts at most five questions at a time", async () => {
+    const bench = new Bench();
+    const refunds = [];
+    for (let n = 0; n < 12; n++) refunds.push(await bench.refund({ amount: 100, description: `part ${n}` }));
+    let most = 0;
+    let open = 0;
+    bench.onQuery = () => {
+      open += 1;
+      most = Math.max(most, open);
+      bench.clock.after(bench.answersIn, () => (open -= 1));
+      return { kind: "succeeded", transactionNo: "R1" };
+    };
+    await bench.finish(Promise.all(refunds.map(({ id }) => bench.ledger.sync({ ...CALL, refund: id }))));
+    expect(bench.queries).toHaveLength(12);
+    expect(most).toBe(5);
+  });
+});
+
+describe("a person's decision", () => {
+  it("is the same one when it arrives again because its answer was lost", async () => {
+    const { bench, refund } = await abnormal();
+    const call = resolution(refund.id);
+    expect("ok" in (await bench.finish(bench.ledger.resolve(call)))).toBe(true);
+    const ended = await bench.stored(refund.id);
+    bench.restart();
+    const again = await bench.finish(bench.ledger.resolve(call));
+    expect("ok" in again && JSON.parse(again.ok.refund)).toMatchObject({ status: "succeeded" });
+    expect((await bench.stored(refund.id)).resolution).toEqual(ended.resolution);
+  });
+
+  it("is refused to whoever decides otherwise afterwards", async () => {
+    const { bench, refund } = await abnormal();
+    await bench.finish(bench.ledger.resolve(resolution(refund.id)));
+    for (const other of [resolution(refund.id, "failed"), resolution(refund.id, "succeeded", "bob")]) {
+      expect(await bench.finish(bench.ledger.resolve(other))).toMatchObject({
+        refusal: { code: "illegal_transition" },
+      });
+    }
+  });
+
+  it("of ten people who decide at once holds for one", async () => {
+    const { bench, refund } = await abnormal();
+    const answers = await bench.finish(
+      Promise.all(
+        Array.from({ length: 10 }, (_, n) =>
+          bench.ledger.resolve(resolution(refund.id, n % 2 === 0 ? "succeeded" : "failed", `p${n}`)),
+        ),
+      ),
+    );
+    expect(answers.filter((answer) => "ok" in answer)).toHaveLength(1);
+    const { state, resolution: decided } = await bench.stored(refund.id);
+    expect(state).toBe(decided?.outcome);
+  });
+
+  it("ends the refund also while the clock has gone back", async () => {
+    const { bench, refund } = await abnormal();
+    bench.clock.jump(-60_000);
+    const answer = await bench.finish(bench.ledger.resolve(resolution(refund.id, "failed")));
+    expect("ok" in answer && JSON.parse(answer.ok.refund)).toMatchObject({ status: "failed" });
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", resolution: { by: "ann" } });
+  });
+
+  it("is watched daily for 30 days and then left alone, also when somebody syncs meanwhile", async () => {
+    const { bench, refund } = await abnormal();
+    await bench.finish(bench.ledger.resolve(resolution(refund.id)));
+    await bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
+    await bench.pass(60 * DAY);
+    expect(bench.queries.length).toBeGreaterThanOrEqual(30);
+    expect(bench.queries.length).toBeLessThanOrEqual(33);
+    const rested = await bench.stored(refund.id);
+    expect(rested).toMatchObject({ state: "succeeded", dueAt: null });
+    expect(bench.flushes.flatMap(({ refunds }) => refunds).at(-1)).toMatchObject({ dueAt: null });
+    expect(bench.submissions).toHaveLength(1);
+  });
+});
+
+describe("before the first live submission", () => {
+  it("a budget that never answers does not keep a refund from being sent", async () => {
+    const bench = new Bench();
+    bench.ports.mayCall = () => new Promise(() => {});
+    expect(await bench.refund()).toMatchObject({ state: "succeeded" });
+  });
+
+  it("what the payment turned out to be is what is sent: a charge recorded without number is refunded by it", async () => {
+    const bench = new Bench();
+    bench.charge.transactionNo = null;
+    await bench.refund();
+    expect(bench.submissions.map(({ transactionNo }) => transactionNo)).toEqual(["T1"]);
+  });
+
+  it("a payment that was recorded otherwise meanwhile is confirmed anew", async () => {
+    const bench = new Bench();
+    bench.charge.transactionNo = null;
+    const asked: (string | null)[] = [];
+    const claimed: string[] = [];
+    bench.ports.claimPayment = async (charge, _account, transactionNo) => {
+      asked.push(charge.transactionNo);
+      claimed.push(transactionNo);
+      return true;
+    };
+    bench.onCheck = async (): Promise<PaymentCheck> => {
+      await bench.clock.sleep(2000);
+      return { kind: "paid", transactionNo: "T1" };
+    };
+    bench.clock.after(
+      1000,
+      () => void bench.ledger.record({ ...CALL, change: { transactionNo: "T1" }, correct: true }),
+    );
+    const { id } = await bench.refund();
+    expect(bench.submissions).toEqual([]);
+    await bench.pass(60_000);
+    expect(await bench.stored(id)).toMatchObject({ state: "succeeded" });
+    expect(asked).toEqual([null, "T1"]);
+    expect(claimed).toEqual(["T1", "T1"]);
+  });
+
+  it("a refund that cannot be sent for a week is shown to a person", async () => {
+    const bench = new Bench();
+    bench.onCheck = async () => ({ kind: "unknown" });
+    const { id } = await bench.refund();
+    await bench.pass(6 * DAY);
+    expect(await bench.stored(id)).toMatchObject({ state: "waiting", attention: null });
+    await bench.pass(2 * DAY);
+    expect(await bench.stored(id)).toMatchObject({ state: "waiting", attention: "overdue" });
+    expect(bench.submissions).toEqual([]);
+  });
+
+  it("an instance that was replaced during the check sends nothing", async () => {
+    const bench = new Bench();
+    let answer: (check: PaymentCheck) => void = () => {};
+    bench.onCheck = () => new Promise((resolve) => (answer = resolve));
+    let gone = false;
+    const { storage } = bench.ports;
+    bench.ports.storage = {
+      ...storage,
+      transactionSync: (work) => {
+        if (gone) throw new Error("storage is closed");
+        return storage.transactionSync(work);
+      },
+    };
+    bench.restart();
+    const { id } = await bench.refund({ waitMs: 0 });
+    gone = true;
+    answer({ kind: "paid", transactionNo: "T1" });
+    await bench.clock.run(bench.clock.time + 1000);
+    expect(bench.submissions).toEqual([]);
+    gone = false;
+    bench.restart();
+    bench.onQuery = () => ({ kind: "notFound" });
+    bench.onCheck = async () => ({ kind: "mismatch", fact: "amount" });
+    await bench.pass(DAY);
+    expect(await bench.stored(id)).toMatchObject({ state: "failed", channelCode: "payment_mismatch" });
+    expect(bench.submissions).toEqual([]);
+  });
+});
+
+describe("what was stored before there were claims, disputes and payment checks", () => {
+  it("a live refund in doubt goes on; its payment is confirmed before its number is sent again", async () => {
+    const bench = new Bench();
+    bench.onSubmission = () => UNKNOWN;
+    const { id } = await bench.refund();
+    bench.disk.exec(
+      "UPDATE refunds SET doc = json_remove(doc, '$.verified', '$.verifies', '$.charge.disputes')",
+      [],
+    );
+    bench.restart();
+    bench.onQuery = () => ({ kind: "notFound" });
+    bench.onSubmission = () => ({ kind: "succeeded", transactionNo: "R1" });
+    const claims: string[] = [];
+    bench.ports.claimPayment = async (_charge, _account, transactionNo) => {
+      claims.push(transactionNo);
+      return true;
+    };
+    await bench.pass(DAY);
+    expect(await bench.stored(id)).toMatchObject({ state: "succeeded" });
+    expect(claims).toEqual(["T1"]);
+    const told = await bench.ledger.dispute({ ...CALL, id: "dp_1", status: "opened", amount: 7000 });
+    expect(told).toMatchObject({ ok: { dispute: { status: "opened" }, refundable: 0 } });
+  });
+});

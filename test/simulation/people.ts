@@ -1,0 +1,103 @@
+// The people behind a merchant's refunds: what a channel leaves to them they take in hand and end, sometimes two of them
+// at once and of different minds. Now and then the channel comes to a word of its own afterwards.
+import type { Charge } from "../../src/charges/charge.ts";
+import { CALL, type SyncAnswer } from "../../src/charges/ledger-calls.ts";
+import type { Refund } from "../../src/refunds/refund.ts";
+import { refundOrderNo } from "../../src/refunds/refund.ts";
+import { BY_HAND } from "./channel.ts";
+import type { Worker } from "./worker.ts";
+import type { World } from "./world.ts";
+
+const ROUND_MS = 60_000;
+const HOUR = 3_600_000;
+/** Early enough that whoever watches for 30 days hears of it. */
+const OVERRULED_WITHIN_MS = 28 * 24 * HOUR;
+/** What people may be told instead: somebody was faster, the channel is at it, or nobody can say. */
+const EXCUSES = new Set([
+  "illegal_transition",
+  "refund_claimed",
+  "channel_processing",
+  "channel_unreachable",
+]);
+
+export class People {
+  readonly #world: World;
+  readonly #worker: Worker;
+  /** Who was told to have ended a refund. */
+  readonly #ended = new Map<string, string>();
+
+  constructor(world: World, worker: Worker) {
+    this.#world = world;
+    this.#worker = worker;
+  }
+
+  /** Now and then somebody looks at what needs a person, until `until` (real time). */
+  workUntil(charges: readonly Charge[], until: number): void {
+    const { clock, dice } = this.#world;
+    clock.after(dice.between(1, 2 * ROUND_MS), () => {
+      if (clock.time > until) return;
+      for (const charge of charges) {
+        for (const refund of this.#stuck(charge)) if (dice.chance(0.5)) void this.#handle(charge, refund);
+      }
+      if (clock.time < until - ROUND_MS) this.workUntil(charges, until);
+    });
+  }
+
+  /** How many refunds nobody but a person can end. */
+  left(charges: readonly Charge[]): number {
+    return charges.reduce((sum, charge) => sum + this.#stuck(charge).length, 0);
+  }
+
+  #stuck(charge: Charge): Refund[] {
+    const { observer, channel } = this.#world;
+    const { refunds } = observer.look(this.#world.disk(this.#world.nameOf(charge)));
+    const isStuck = (refund: Refund) =>
+      refund.state !== "succeeded" &&
+      refund.state !== "failed" &&
+      channel.books.get(refundOrderNo(refund.id))?.state === "abnormal";
+    return [...refunds.values()].filter(isStuck);
+  }
+
+  async #handle(charge: Charge, refund: Refund): Promise<void> {
+    const { dice } = this.#world;
+    const people = dice.chance(0.4) ? ["ann", "bob"] : [dice.pick(["ann", "bob"])];
+    await Promise.all(people.map((by) => this.#end(charge, refund.id, by)));
+  }
+
+  async #end(charge: Charge, refund: string, by: string): Promise<void> {
+    const { dice, clock, channel } = this.#world;
+    await clock.sleep(dice.between(0, 2000));
+    if (charge.channel === BY_HAND || dice.chance(0.4)) {
+      const claimed = await this.#try(charge, (ledger) => ledger.claim({ ...CALL, refund, by }));
+      if (claimed === null || !("ok" in claimed)) return this.#excuse(refund, claimed);
+    }
+    const outcome = dice.pick(["succeeded", "failed"] as const);
+    const resolution = { outcome, by, reason: `${by} looked` };
+    this.#world.note("resolve", refund, by, outcome);
+    const transactionNo = outcome === "succeeded" && dice.chance(0.5) ? "by hand" : null;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const answer = await this.#try(charge, (ledger) =>
+        ledger.resolve({ ...CALL, refund, resolution, transactionNo }),
+      );
+      this.#world.note("resolved", refund, by, JSON.stringify(answer));
+      if (answer === null) continue;
+      if (!("ok" in answer)) return this.#excuse(refund, answer);
+      const other = this.#ended.get(refund) ?? by;
+      this.#ended.set(refund, other);
+      if (other !== by) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
+      if (dice.chance(0.4)) channel.overrule(refundOrderNo(refund), dice.between(HOUR, OVERRULED_WITHIN_MS));
+      break;
+    }
+    if (dice.chance(0.3)) await this.#try(charge, (ledger) => ledger.sync({ ...CALL, refund }));
+  }
+
+  #try(charge: Charge, work: Parameters<Worker["operate"]>[1]): Promise<SyncAnswer | null> {
+    return this.#worker.operate(charge, work).catch(() => null);
+  }
+
+  #excuse(refund: string, answer: SyncAnswer | null): void {
+    if (answer === null || "ok" in answer || "unhydrated" in answer) return;
+    const { code } = answer.refusal;
+    if (!EXCUSES.has(code)) this.#world.violation(`whoever wanted to end ${refund} was told ${code}`);
+  }
+}
