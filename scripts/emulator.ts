@@ -140,7 +140,7 @@ function commandsOf(channel: Channel, emulator: Emulator) {
       const status = STATUSES[what];
       if (status !== undefined && channel.courses.includes(status)) course = status;
       else faults.next(strike(what, word));
-      say(`the next refund: ${what} ${word ?? ""}\n`);
+      say(`the next refund: ${[what, word].join(" ").trim()}\n`);
     },
     async move(number: string, word: string) {
       const refund = find(number);

@@ -15,6 +15,7 @@ import type { LedgerPorts } from "./ledger-ports.ts";
 /** Questions to the channel under way at once. */
 const CALLS_MAX = 5;
 const ACCOUNT_TIMEOUT_MS = 3_000;
+const BUDGET_TIMEOUT_MS = 1_000;
 const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
 /** A payment's check that took longer leaves too little of the lease for the submission. */
@@ -93,24 +94,20 @@ export class Driver {
 
   /**
    * Asks the channel about a refund now, whatever its state; null when the channel never saw its number. A final state
-   * may be left by what is answered.
+   * is left once a second question has confirmed that; no answer at all leaves nothing to do behind.
    */
   async query(id: string): Promise<Verdict | null> {
     await this.#asking.get(id);
+    while (!this.isAsking(id) && !this.hasFreeCall) await Promise.race(this.#asking.values());
     const refund = this.#books.enter()?.find(id);
     if (refund === undefined || !wasSent(refund)) return null;
-    if (isFinal(refund)) {
-      this.#books.write(() => {
-        const book = this.#books.enter();
-        const now = this.#ports.now();
-        book?.save(changedRefund(refund, { contradictedAt: now, dueAt: now, openAnswers: 0 }, now));
-        this.#books.arm();
-      });
-    }
     this.#heard.delete(id);
-    if (!this.isAsking(id)) this.#ask(this.#books.enter()?.find(id) ?? refund, "query");
+    if (!this.isAsking(id)) this.#ask(refund, "query");
     await this.#asking.get(id);
-    return this.#heard.get(id) ?? null;
+    const verdict = this.#heard.get(id) ?? null;
+    // What contradicts a final state is asked about at once.
+    await this.#asking.get(id);
+    return this.#heard.get(id) ?? verdict;
   }
 
   /** Sends a refund that waits as soon as the channel takes it, and resolves with its answer booked if that is now. */
@@ -198,7 +195,9 @@ export class Driver {
       if (hindrance !== null) return hindrance;
     }
     const pin = (used: ChannelAccount) => this.#pin(refund.id, used);
-    const ask = (by: typeof account) => askChannel(this.#ports, charge, refund, question, by, pin);
+    // The check may have found the payment's number at the channel.
+    const paid = this.#books.enter()?.charge ?? charge;
+    const ask = (by: typeof account) => askChannel(this.#ports, paid, refund, question, by, pin);
     const verdict = await ask(account);
     const isPinned = account === null || account === "unreachable" || isSentBy(refund, account);
     if (verdict.kind !== "notFound" || isPinned) return verdict;
@@ -219,21 +218,23 @@ export class Driver {
     const later = (retryAt: number): Verdict => ({ ...facts, kind: "notSent", reason: "throttled", retryAt });
     // Answers that left the outcome open are what a failing account gives: those have a budget of their own.
     const mayCall = this.#ports.mayCall(account, refund.openAnswers > 0).catch(() => true);
-    if (!(await mayCall)) return later(begunAt + THROTTLED_MS);
+    const room = await within(this.#ports.sleep, mayCall, BUDGET_TIMEOUT_MS);
+    if (room !== "late" && !room.done) return later(begunAt + THROTTLED_MS);
 
     const channel = this.#ports.channel(charge.channel, charge.livemode);
     if (question === "query" || channel === null || this.#books.enter()?.cover.verified) return null;
     const outcome = await verifyPayment(this.#ports, charge, refund, channel, account);
     if ("verdict" in outcome) return outcome.verdict;
-    this.#markVerified(charge, outcome.transactionNo);
-    return this.#ports.now() - begunAt > CHECKED_FAST_MS ? later(this.#ports.now()) : null;
+    const isMarked = this.#markVerified(charge, outcome.transactionNo);
+    const isSlow = this.#ports.now() - begunAt > CHECKED_FAST_MS;
+    return isSlow || !isMarked ? later(this.#ports.now()) : null;
   }
 
-  /** `asked`: the charge as it was when its payment was confirmed. */
-  #markVerified(asked: Charge, transactionNo: string | null): void {
-    this.#books.write(() => {
+  /** `asked`: the charge as it was when its payment was confirmed. False when another was recorded meanwhile. */
+  #markVerified(asked: Charge, transactionNo: string | null): boolean {
+    return this.#books.write(() => {
       const book = this.#books.enter();
-      if (!book || book.charge.transactionNo !== asked.transactionNo) return;
+      if (!book || book.charge.transactionNo !== asked.transactionNo) return false;
       const { cover } = book;
       const news = cover.charge.transactionNo === null && transactionNo !== null;
       const charge = news
@@ -242,6 +243,7 @@ export class Driver {
       const syncDueAt = news ? this.#ports.now() + SYNC_WITHIN_MS : cover.syncDueAt;
       book.saveCover({ ...cover, charge, syncDueAt, verified: true });
       this.#books.arm();
+      return true;
     });
   }
 

@@ -56,6 +56,7 @@ export class Operations {
   async resolve(call: ResolveCall): Promise<Refusal | null> {
     const before = this.#find(call.refund);
     if (before.refund === undefined) return { code: "unknown_refund", refund: call.refund };
+    if (isDecided(before.refund, call)) return null;
     const early = this.#hindrance(before.refund, before.book, call);
     if (early !== null) return early;
     if (before.refund.state === "waiting") return this.#giveUp(call);
@@ -64,6 +65,7 @@ export class Operations {
       // Everything is looked at again: the channel may have ended it, or somebody may have claimed it.
       const { book, refund } = this.#find(call.refund);
       if (!book || refund === undefined) return { code: "unknown_refund", refund: call.refund };
+      if (isDecided(refund, call)) return null;
       const hindrance = this.#hindrance(refund, book, call);
       if (hindrance !== null) return hindrance;
       if (heard === null || heard.kind === "unknown" || heard.kind === "notSent") {
@@ -129,7 +131,9 @@ export class Operations {
   #end(book: Book, refund: Refund, call: ResolveCall): void {
     const now = this.#ports.now();
     const { resolution, transactionNo } = call;
-    const facts = { number: refundOrderNo(refund.id), amount: null, currency: null, askedAt: now };
+    // The last word, also when the clock has gone back since the channel's.
+    const askedAt = Math.max(now, refund.askedAt ?? 0);
+    const facts = { number: refundOrderNo(refund.id), amount: null, currency: null, askedAt };
     const verdict =
       resolution.outcome === "succeeded"
         ? ({ ...facts, kind: "succeeded", transactionNo } as const)
@@ -171,6 +175,13 @@ export class Operations {
     const book = this.#books.enter();
     return { book, refund: book?.find(id) };
   }
+}
+
+/** The same decision once more, whose answer was lost. */
+function isDecided({ resolution, state }: Refund, call: ResolveCall): boolean {
+  if (resolution === undefined || state !== resolution.outcome) return false;
+  const { outcome, by, reason } = call.resolution;
+  return resolution.outcome === outcome && resolution.by === by && resolution.reason === reason;
 }
 
 function illegal(refund: Refund): Refusal {

@@ -181,7 +181,8 @@ function notSent(
   if (isFinal(refund.state)) {
     return refund.contradictedAt === null ? null : changed(refund, { ...refund, dueAt });
   }
-  const attention: Attention | null = verdict.reason === "configuration" ? "configuration" : refund.attention;
+  const flagged = refund.attention ?? (isOverdue(refund, at) ? "overdue" : null);
+  const attention: Attention | null = verdict.reason === "configuration" ? "configuration" : flagged;
   // Only a submission that nothing has overtaken is undone.
   if (at.asked !== "submit" || refund.state !== "submitting")
     return changed(refund, { ...heard, dueAt, attention });
@@ -222,7 +223,6 @@ function notFound(
 
 /** The outcome stays open: ask again after the next delay, or at `notBefore` if that is later. */
 function stillOpen(refund: Refund, heard: Refund, at: Circumstances, notBefore = 0): Settlement {
-  const overdue = at.now - refund.created * 1000 >= OVERDUE_MS;
   const inDoubt = heard.state !== "accepted";
   return changed(refund, {
     ...heard,
@@ -231,8 +231,12 @@ function stillOpen(refund: Refund, heard: Refund, at: Circumstances, notBefore =
     clearToSubmit: false,
     openAnswers: refund.openAnswers + 1,
     dueAt: Math.max(at.now + backoffMs(refund.openAnswers), notBefore),
-    attention: heard.attention ?? (overdue ? "overdue" : null),
+    attention: heard.attention ?? (isOverdue(refund, at) ? "overdue" : null),
   });
+}
+
+function isOverdue(refund: Refund, at: Circumstances): boolean {
+  return at.now - refund.created * 1000 >= OVERDUE_MS;
 }
 
 /** A stale answer frees the refund from its lease and says nothing else; the question is put again a little later. */

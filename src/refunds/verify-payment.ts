@@ -10,6 +10,8 @@ import { type Refund, refundOrderNo } from "./refund.ts";
 const CLAIM_TIMEOUT_MS = 5_000;
 const CHECK_TIMEOUT_MS = 10_000;
 const RETRY_MS = 30_000;
+/** Sooner when somebody asks for it (`sync`). */
+const CONFIGURATION_RETRY_MS = 3_600_000;
 
 export type PaymentOutcome =
   /** `transactionNo`: the channel's, for a charge that was recorded without. */
@@ -35,7 +37,11 @@ export async function verifyPayment(
   let transactionNo = charge.transactionNo;
   if (refund.verifies && channel.verifyPayment !== undefined) {
     const check = await checked(ports, charge, channel, account);
-    if (check.kind === "unknown") return later;
+    if (check.kind === "unknown") {
+      if (!(await isTurnedAway(ports, charge, channel, account))) return later;
+      const retryAt = askedAt + CONFIGURATION_RETRY_MS;
+      return { verdict: { ...facts, kind: "notSent", reason: "configuration", retryAt } };
+    }
     if (check.kind === "mismatch") {
       return refused(
         "payment_mismatch",
@@ -58,6 +64,25 @@ export async function verifyPayment(
     }
   }
   return { verified: true, transactionNo };
+}
+
+/** Whether it is the credentials that the channel does not take: then waiting does not help, and a person must look. */
+async function isTurnedAway(
+  ports: LedgerPorts,
+  charge: Charge,
+  channel: Channel,
+  account: ChannelAccount,
+): Promise<boolean> {
+  const signal = new AbortController();
+  try {
+    const check = channel.check?.(account, ports.now(), signal.signal);
+    const outcome = await within(ports.sleep, Promise.resolve(check), CHECK_TIMEOUT_MS);
+    if (outcome === "late") signal.abort();
+    else return outcome.done?.kind === "refused";
+  } catch (error) {
+    ports.alert("channel_connector_threw", { charge: charge.id, error: String(error) });
+  }
+  return false;
 }
 
 async function checked(

@@ -48,7 +48,7 @@ describe.each(CONNECTORS)(
         const report = reports.find((one) => one.connector === connector && one.seed === seed);
         const again = `CHANNEL_SEED=${seed} CHANNEL_REFUNDS=${REFUNDS} npx vitest run --project channels`;
         expect(report?.violations, again).toEqual([]);
-        expect(report?.refunds).toBeGreaterThanOrEqual(REFUNDS * 0.9);
+        expect(report?.refunds).toBeGreaterThanOrEqual(REFUNDS * 0.8);
       },
     );
 

@@ -95,7 +95,7 @@ export class Merchant {
 
   async #refund(charge: Charge, dice: Dice): Promise<void> {
     // Now and then all that is left, or more than there can be.
-    const amount = dice.chance(0.08)
+    const amount = dice.chance(0.04)
       ? null
       : dice.chance(0.06)
         ? charge.amount + 1

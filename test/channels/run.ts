@@ -119,7 +119,7 @@ async function prepare(world: World, merchant: Merchant, refunds: number): Promi
 
 function setFaults(world: World, more: Partial<FaultRates> = {}): void {
   const { counterpart, network } = world;
-  const doubtMs = counterpart.settlingMs * DOUBT_SETTLINGS;
+  const doubtMs = world.facts.settlingMs * DOUBT_SETTLINGS;
   counterpart.faults.set({ ...FAULTS, hiddenMs: doubtMs, ...counterpart.unable, ...more });
   network.faults = { late: 0.12, lateMs: doubtMs };
   world.faults = {

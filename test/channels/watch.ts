@@ -56,12 +56,14 @@ export class Watch {
 
   committed(disk: Disk): void {
     this.observer.committed(disk, this.#world.clock.now());
-    for (const refund of this.observer.look(disk).refunds.values()) {
+    const { refunds } = this.observer.look(disk);
+    for (const refund of refunds.values()) {
       if (refund.provisional !== null) this.everDoubted.add(refund.id);
       const before = this.#states.get(refund.id);
       if (before === refund.state) continue;
       this.#states.set(refund.id, refund.state);
       this.#moved(refund, before);
+      if (refund.state === "submitting") this.#spaced(refund, [...refunds.values()]);
     }
   }
 
@@ -83,6 +85,16 @@ export class Watch {
       this.#world.violation(
         `${refund.id} is said to have failed; the channel says ${there?.status ?? "nothing yet"}`,
       );
+    }
+  }
+
+  /** E38: a submission keeps its distance from those of the charge's other refunds. */
+  #spaced(refund: Refund, refunds: Refund[]): void {
+    const { spacingMs } = this.#world.facts;
+    for (const { id, lastSubmittedAt } of refunds) {
+      if (id === refund.id || lastSubmittedAt === null || refund.lastSubmittedAt === null) continue;
+      const gap = refund.lastSubmittedAt - lastSubmittedAt;
+      if (gap < spacingMs) this.#world.violation(`E38: ${refund.id} was sent ${gap} ms after ${id}`);
     }
   }
 

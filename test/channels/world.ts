@@ -2,7 +2,7 @@
 // their disks; their instances are replaced in mid-flight now and then. A killed one never gets another turn, but what
 // it had sent arrives; a zombie goes on, can still reach the channel, and finds its storage closed.
 
-import type { Channel, ChannelAccount } from "../../src/channels/channel.ts";
+import type { Channel, ChannelAccount, ChannelFacts } from "../../src/channels/channel.ts";
 import { connectorPorts, credentialsContext } from "../../src/channels/connector-ports.ts";
 import { notifyUrl } from "../../src/channels/notify-url.ts";
 import { addAccount, addRevision, claimChannelPayment, findAccount } from "../../src/channels/repository.ts";
@@ -162,6 +162,12 @@ export class World {
   accountUrl(): Promise<string> {
     const account = { channel: this.counterpart.channel, app: this.app, livemode: true };
     return notifyUrl(this.env.MASTER_KEYS, this.env.PUBLIC_URL ?? "", account, null);
+  }
+
+  /** What the channel asks of its callers, by its connector. */
+  get facts(): ChannelFacts {
+    const { connect, url, channel } = this.counterpart;
+    return connect(connectorPorts(this.env, url)).facts({ channel, description: "" });
   }
 
   /** The connector as an instance has it. */

@@ -278,7 +278,12 @@ describe("manual", () => {
     expect(await end("bob")).toMatchObject({ status: 400, body: { error: { code: "refund_claimed" } } });
     expect(await end("ann")).toMatchObject({
       status: 200,
-      body: { status: "succeeded", transaction_no: "T-1", failure_code: null },
+      body: {
+        status: "succeeded",
+        transaction_no: "T-1",
+        failure_code: null,
+        extra: { claimed_by: "ann", resolution: { outcome: "succeeded", by: "ann", reason: "paid" } },
+      },
     });
     expect(await call("GET", `/charges/${charge.id}`)).toMatchObject({
       amount_refunded: 2_000,

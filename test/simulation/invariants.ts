@@ -63,11 +63,12 @@ function checkMoney(world: World, charge: Charge, refunds: Refund[], frozen: boo
 /** What was refused unsent moved nothing, and what a person decided was watched to the end. */
 function checkByHand(world: World, refund: Refund): void {
   const number = refundOrderNo(refund.id);
-  const unsent = refund.channelCode === "payment_mismatch" || refund.channelCode === "transaction_no_used";
+  const refused = refund.channelCode === "payment_mismatch" || refund.channelCode === "transaction_no_used";
+  const unsent = refused || (refund.resolution !== undefined && refund.attempts === 0);
   if (unsent && (refund.state !== "failed" || (world.channel.books.get(number)?.effects ?? 0) > 0)) {
-    world.violation(`${refund.id} was refused unsent (${refund.channelCode}) and is ${refund.state}`);
+    world.violation(`${refund.id} was ended unsent (${refund.channelCode}) and is ${refund.state}`);
   }
-  if (refund.resolution === undefined) return;
+  if (refund.resolution === undefined || unsent) return;
   const asked = world.watched.get(number) ?? 0;
   if (asked < WATCH_QUESTIONS_MIN) {
     world.violation(`I8: ${refund.id} was asked about ${asked} times after a person had ended it`);

@@ -13,6 +13,8 @@ interface Seen {
   refunds: Map<string, Refund>;
   /** The rows as read last, so that only what changed is parsed. */
   docs: Map<number, string>;
+  /** How many transactions the disk had seen by then. */
+  transactions: number;
 }
 
 export class Observer {
@@ -41,10 +43,11 @@ export class Observer {
   look(disk: Disk): Seen {
     let seen = this.#ledgers.get(disk.name);
     if (seen === undefined) {
-      seen = { cover: null, refunds: new Map(), docs: new Map() };
+      seen = { cover: null, refunds: new Map(), docs: new Map(), transactions: 0 };
       this.#ledgers.set(disk.name, seen);
     }
-    if (disk.isEmpty()) return seen;
+    if (seen.transactions === disk.transactions || disk.isEmpty()) return seen;
+    seen.transactions = disk.transactions;
     for (const { seq, doc } of disk.exec("SELECT seq, doc FROM refunds ORDER BY seq", [])) {
       if (seen.docs.get(seq as number) === doc) continue;
       seen.docs.set(seq as number, doc as string);
@@ -136,12 +139,14 @@ export class Observer {
       return;
     }
     this.resolved += 1;
+    if (resolution.by === "" || resolution.reason === "") this.#violation(`${refund.id} was ended by nobody`);
+    // Given up before it was ever sent: there is nothing to watch.
+    if (before.state === "waiting" && before.attempts === 0 && state === "failed") return;
     if (before.state !== "accepted" || state !== resolution.outcome || before.attention === null) {
       this.#violation(
         `${refund.id} was ended by hand from ${before.state} (${before.attention}) to ${state}`,
       );
     }
-    if (resolution.by === "" || resolution.reason === "") this.#violation(`${refund.id} was ended by nobody`);
     if (refund.watchUntil === undefined || refund.dueAt === null) {
       this.#violation(`I8: nobody watches what becomes of ${refund.id}`);
     }

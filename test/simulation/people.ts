@@ -1,5 +1,6 @@
 // The people behind a merchant's refunds: what a channel leaves to them they take in hand and end, sometimes two of them
-// at once and of different minds. Now and then the channel comes to a word of its own afterwards.
+// at once and of different minds, and some that still wait to be sent they give up. Now and then the channel comes to a
+// word of its own afterwards.
 import type { Charge } from "../../src/charges/charge.ts";
 import { CALL, type SyncAnswer } from "../../src/charges/ledger-calls.ts";
 import type { Refund } from "../../src/refunds/refund.ts";
@@ -38,6 +39,7 @@ export class People {
       if (clock.time > until) return;
       for (const charge of charges) {
         for (const refund of this.#stuck(charge)) if (dice.chance(0.5)) void this.#handle(charge, refund);
+        for (const refund of this.#waiting(charge)) if (dice.chance(0.05)) void this.#handle(charge, refund);
       }
       if (clock.time < until - ROUND_MS) this.workUntil(charges, until);
     });
@@ -49,29 +51,36 @@ export class People {
   }
 
   #stuck(charge: Charge): Refund[] {
-    const { observer, channel } = this.#world;
-    const { refunds } = observer.look(this.#world.disk(this.#world.nameOf(charge)));
-    const isStuck = (refund: Refund) =>
-      refund.state !== "succeeded" &&
-      refund.state !== "failed" &&
-      channel.books.get(refundOrderNo(refund.id))?.state === "abnormal";
-    return [...refunds.values()].filter(isStuck);
+    const { books } = this.#world.channel;
+    return this.#refunds(charge).filter(
+      ({ id, state }) => holds(state) && books.get(refundOrderNo(id))?.state === "abnormal",
+    );
+  }
+
+  #waiting(charge: Charge): Refund[] {
+    return this.#refunds(charge).filter(({ state }) => state === "waiting");
+  }
+
+  #refunds(charge: Charge): Refund[] {
+    const name = this.#world.nameOf(charge);
+    return [...this.#world.observer.look(this.#world.disk(name)).refunds.values()];
   }
 
   async #handle(charge: Charge, refund: Refund): Promise<void> {
     const { dice } = this.#world;
     const people = dice.chance(0.4) ? ["ann", "bob"] : [dice.pick(["ann", "bob"])];
-    await Promise.all(people.map((by) => this.#end(charge, refund.id, by)));
+    const waits = refund.state === "waiting";
+    await Promise.all(people.map((by) => this.#end(charge, refund.id, by, waits)));
   }
 
-  async #end(charge: Charge, refund: string, by: string): Promise<void> {
+  async #end(charge: Charge, refund: string, by: string, waits: boolean): Promise<void> {
     const { dice, clock, channel } = this.#world;
     await clock.sleep(dice.between(0, 2000));
     if (charge.channel === BY_HAND || dice.chance(0.4)) {
       const claimed = await this.#try(charge, (ledger) => ledger.claim({ ...CALL, refund, by }));
       if (claimed === null || !("ok" in claimed)) return this.#excuse(refund, claimed);
     }
-    const outcome = dice.pick(["succeeded", "failed"] as const);
+    const outcome = waits ? "failed" : dice.pick(["succeeded", "failed"] as const);
     const resolution = { outcome, by, reason: `${by} looked` };
     this.#world.note("resolve", refund, by, outcome);
     const transactionNo = outcome === "succeeded" && dice.chance(0.5) ? "by hand" : null;
@@ -100,4 +109,8 @@ export class People {
     const { code } = answer.refusal;
     if (!EXCUSES.has(code)) this.#world.violation(`whoever wanted to end ${refund} was told ${code}`);
   }
+}
+
+function holds(state: Refund["state"]): boolean {
+  return state !== "succeeded" && state !== "failed";
 }

@@ -84,7 +84,7 @@ export async function simulate(seed: number, options: { keepTrace?: number } = {
   }
   // Whatever is left to people is ended by them; then the channel is watched for a month.
   people.workUntil(charges, clock.time + 2 * DAY);
-  await clock.run(clock.time + 2 * DAY, () => people.left(charges) === 0 && worker.openCommands === 0);
+  await clock.run(clock.time + 2 * DAY, () => people.left(charges) === 0);
   worker.sweepMs = 12 * 60 * MINUTE;
   const atRest = () =>
     worker.openCommands === 0 &&
