@@ -20,8 +20,6 @@ export class Network {
   /** Bodies of submissions that are still on their way without anybody waiting for them. */
   readonly #underWay = new Set<string>();
   late = 0;
-  /** Called when a late submission has arrived, with its body. */
-  onArrival: (body: string) => void = () => {};
 
   constructor(clock: ChannelClock, dice: Dice) {
     this.#clock = clock;
@@ -49,7 +47,6 @@ export class Network {
         const answer = await fetch(url, { ...init, signal: undefined }).catch(() => null);
         await answer?.body?.cancel();
         this.#underWay.delete(body);
-        this.onArrival(body);
       });
     });
     // Its sender hears of a broken connection, or nothing at all.

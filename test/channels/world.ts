@@ -87,7 +87,7 @@ export class World {
     this.#binding = this.d1.binding;
     this.network = new Network(clock, dice.fork());
     this.network.onKey = (key) => clock.after(86_400_000, () => counterpart.forgetKey?.(key));
-    this.network.onArrival = (body) => this.#show(body);
+    this.#showLate();
     this.watch = new Watch(this);
     this.app = mintId("app", (count) => dice.bytes(count));
     this.env = {
@@ -181,11 +181,16 @@ export class World {
     return this.watch.asked(this.#mutant.channel?.(channel) ?? channel);
   }
 
-  /** A submission that came late is not hidden on top: the two together are more than a settling time allows for. */
-  #show(body: string): void {
-    for (const refund of this.counterpart.books.numbers.values()) {
-      if (body.includes(refund.number)) refund.visibleAt = Math.min(refund.visibleAt, this.clock.now());
-    }
+  /** A submission that comes late is not hidden on top: the two together are more than settling times allow for. */
+  #showLate(): void {
+    const { books } = this.counterpart;
+    const submit = books.submit.bind(books);
+    books.submit = (number, ...booking) => {
+      const booked = submit(number, ...booking);
+      const isLate = this.network.carries(number);
+      if (typeof booked === "object" && isLate) booked.refund.visibleAt = booked.refund.submittedAt;
+      return booked;
+    };
   }
 
   #stub(name: string) {

@@ -185,12 +185,20 @@ describe.each(CHANNELS)("$kind", (channel) => {
     }
   });
 
-  it("refuses the check of wrong credentials", async () => {
+  it("refuses wrong credentials: by check, and as what a refund waits for", async () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     const wrong =
       kind === "stripe" ? { secret_key: `sk_live_${token()}` } : { private_key: pemOf(privateKey) };
     const account = await addAccount(other, { ...emulators[kind].credentials, ...wrong });
     expect(await check(account)).toMatchObject({ status: "refused", code: expect.any(String) });
+    // By the key that added the account: others see it within 33 seconds.
+    const charge = await paidCharge(channel, { channel: other });
+    const body = { amount: 100, description: "Returned" };
+    const made = await call<RefundObject>("POST", `/charges/${charge.id}/refunds`, body, app.liveKey);
+    const path = `/charges/${charge.id}/refunds/${made.id}`;
+    const seen = async () => (await call<RefundObject>("GET", path, undefined, app.liveKey)).attention;
+    await expect.poll(seen, WAIT).toBe("configuration");
+    expect(emulators[kind].books.numbers.has(made.order_no)).toBe(false);
     // That its signature was wrong is noted against whoever asked: here, on purpose.
     emulators[kind].books.violations.splice(0);
   });

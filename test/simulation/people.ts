@@ -94,6 +94,12 @@ export class People {
       const other = this.#ended.get(refund) ?? by;
       this.#ended.set(refund, other);
       if (other !== by) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
+      const claim = this.#refunds(charge).find(({ id }) => id === refund)?.claim;
+      if ((claim === undefined && charge.channel === BY_HAND) || (claim && claim.by !== by)) {
+        this.#world.violation(
+          `${by} has ended ${refund}, which was in the hands of ${claim?.by ?? "nobody"}`,
+        );
+      }
       if (dice.chance(0.4)) channel.overrule(refundOrderNo(refund), dice.between(HOUR, OVERRULED_WITHIN_MS));
       break;
     }
