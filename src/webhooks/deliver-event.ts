@@ -2,7 +2,7 @@
 // Until the attempt is written down the delivery stays due, so a crash anywhere repeats it after its lease, under the
 // same `webhook-id`; receivers tell repeats by that.
 import type { Random } from "../ids.ts";
-import type { PostAnswer } from "./client.ts";
+import { POST_TIMEOUT_MS, type PostAnswer } from "./client.ts";
 import type { DeliveryMessage, Lane, Wakeable } from "./delivery.ts";
 import type { Attempt, DeliveryRepository, DueDelivery, Outcome } from "./delivery-repository.ts";
 import { type DisabledReason, FAILING_MS, isFailing } from "./endpoint.ts";
@@ -52,8 +52,8 @@ export async function deliverEvent(
   tools: DeliveryTools,
 ): Promise<Wake[]> {
   const { deliveries } = tools;
-  const startedAt = tools.now();
-  const delivery = await deliveries.findDue(message, startedAt, startedAt - FAILING_MS * tools.scale);
+  const wokenAt = tools.now();
+  const delivery = await deliveries.findDue(message, wokenAt, wokenAt - FAILING_MS * tools.scale);
   if (delivery === null) return [];
   const { endpoint } = delivery;
   const again = (delayMs: number, lane: Lane): Wake[] => {
@@ -62,39 +62,43 @@ export async function deliverEvent(
   };
 
   if (endpoint.status === "disabled" || endpoint.deletedAt !== null || delivery.isSuperseded) {
-    await deliveries.end(delivery, "skipped", startedAt);
+    await deliveries.end(delivery, "skipped", wokenAt);
     return [];
   }
   if (endpoint.status === "pending" && !isPing(delivery)) {
-    await deliveries.hold(delivery, startedAt);
+    await deliveries.hold(delivery, wokenAt);
     return [];
   }
   // Attempts whose outcome was never written down count too.
   if (attemptsInRun(delivery) >= attemptsMax(endpoint.schedule)) {
     const unanswered =
-      endpoint.status === "pending" ? disabledEvent(endpoint, "unanswered", startedAt, tools.random) : null;
-    await deliveries.end(delivery, "exhausted", startedAt, unanswered);
+      endpoint.status === "pending" ? disabledEvent(endpoint, "unanswered", wokenAt, tools.random) : null;
+    await deliveries.end(delivery, "exhausted", wokenAt, unanswered);
     return [];
   }
   // Woken before its endpoint became slow: the messages beside it must not wait for that.
   if (via === "fast" && endpoint.lane === "slow") return again(0, "slow");
   if (endpoint.rateLimit !== null && via !== null) {
     // One that has passed is nobody's any more: after an outage all of them would go at once.
-    const isMissed = delivery.slotAt === null || delivery.slotAt < startedAt - SLOT_LASTS_MS;
+    const isMissed = delivery.slotAt === null || delivery.slotAt < wokenAt - SLOT_LASTS_MS;
     const slotAt = isMissed
-      ? await deliveries.takeSlot(delivery, endpoint.rateLimit, startedAt)
-      : (delivery.slotAt ?? startedAt);
+      ? await deliveries.takeSlot(delivery, endpoint.rateLimit, wokenAt)
+      : (delivery.slotAt ?? wokenAt);
     // A queue delays by whole seconds: rather a little late than more in a second than were asked for.
-    if (slotAt > startedAt) {
-      const delayMs = Math.ceil((slotAt - startedAt) / 1000) * 1000;
+    if (slotAt > wokenAt) {
+      const delayMs = Math.ceil((slotAt - wokenAt) / 1000) * 1000;
       return again(delayMs, endpoint.lane).map((wake) => ({ ...wake, onTime: true }));
     }
   }
+  // A lease counts from now, however long the way here took: it must outlast the POST.
+  const startedAt = tools.now();
   const leaseUntil = await deliveries.claim(delivery, startedAt);
   // Where there is no room it stays due: those under way wake the next when they end.
   if (leaseUntil === null) return [];
 
-  const answer = await attemptPost(delivery, startedAt, tools);
+  const answer = await attemptPost(delivery, startedAt, leaseUntil, tools);
+  // Too late to post within the lease: whoever claims it next does.
+  if (answer === null) return [];
   const endedAt = tools.now();
   const attempt: Attempt = {
     trigger: delivery.trigger,
@@ -148,7 +152,12 @@ type Answer = Omit<PostAnswer, "failure"> & {
 
 const UNASKED = { status: null, retryAfter: null, text: null };
 
-async function attemptPost(delivery: DueDelivery, now: number, tools: DeliveryTools): Promise<Answer> {
+async function attemptPost(
+  delivery: DueDelivery,
+  now: number,
+  leaseUntil: number,
+  tools: DeliveryTools,
+): Promise<Answer | null> {
   const { id, app, livemode, endpoint, event } = delivery;
   if (tools.refuseUrl(endpoint.url, livemode) !== null) return { ...UNASKED, failure: "url_refused" };
   let headers: Record<string, string>;
@@ -160,6 +169,7 @@ async function attemptPost(delivery: DueDelivery, now: number, tools: DeliveryTo
     tools.alert("webhook_not_signed", { delivery: id, app, livemode, reason });
     return { ...UNASKED, failure: "not_signed" };
   }
+  if (tools.now() + POST_TIMEOUT_MS > leaseUntil) return null;
   return await tools.post(endpoint.url, headers, event.body);
 }
 

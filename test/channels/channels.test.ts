@@ -5,7 +5,7 @@ import { MUTANTS, type MutantName } from "./mutants.ts";
 import type { Proofs, Report } from "./report.ts";
 import { run } from "./run.ts";
 
-const REFUNDS = Number(process.env.CHANNEL_REFUNDS ?? 60);
+const REFUNDS = Number(process.env.CHANNEL_REFUNDS ?? 50);
 const FIRST_SEED = Number(process.env.CHANNEL_SEED ?? 1);
 const SEEDS = [FIRST_SEED, FIRST_SEED + 1];
 const PATIENCE_MS = 60_000 + REFUNDS * SEEDS.length * 500;

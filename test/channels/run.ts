@@ -58,6 +58,9 @@ const FAULTS: FaultRates = {
 const OUTAGE_AT = { from: 78 * MINUTE_MS, rotation: 90 * MINUTE_MS, until: 98 * MINUTE_MS };
 const OUTAGE = { dropBefore: 0.3, dropAfter: 0.3, errorAfter: 0.2 };
 
+/** D1 is away: refunds of charges whose ledgers are open go on. */
+const D1_AWAY = { from: 130 * MINUTE_MS, until: 140 * MINUTE_MS };
+
 export interface RunOptions {
   refunds: number;
   seed: number;
@@ -153,6 +156,10 @@ async function afternoon(world: World, merchant: Merchant): Promise<{ unknownAtR
   await clock.pass(START + OUTAGE_AT.until);
   setFaults(world);
   for (const disk of world.disks.values()) if (dice.chance(0.3)) world.kill(disk.name);
+  await clock.pass(START + D1_AWAY.from);
+  world.d1.faults = { ...world.d1.faults, down: true };
+  await clock.pass(START + D1_AWAY.until);
+  setFaults(world);
   await clock.pass(START + FAULTY_HOURS * HOUR_MS);
   return { unknownAtRotation };
 }
