@@ -115,8 +115,6 @@ export class DevServer {
   #arguments(): string[] {
     const { port, state, vars = {}, secrets } = this.#options;
     const args = ["dev", "--port", String(port), "--inspector-port", "0", "--persist-to", state];
-    // What the Worker takes itself to be called by, also once wrangler.toml names a domain of its own.
-    args.push("--local-upstream", `127.0.0.1:${port}`);
     args.push("--log-level", "warn", "--show-interactive-dev-session=false");
     for (const [name, value] of Object.entries(vars)) args.push("--var", `${name}:${value}`);
     if (secrets !== undefined) {

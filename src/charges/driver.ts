@@ -20,7 +20,9 @@ const PAUSE_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
 /** A payment's check that took longer leaves too little of the lease for the submission. */
 const CHECKED_FAST_MS = 3_000;
+/** A refund that finds no room comes again after a tenth of its age, within these: each try is a write here and in D1. */
 const THROTTLED_MS = 2_000;
+const THROTTLED_MAX_MS = 60_000;
 /** How often the channel is asked whether it agrees with what a person decided. */
 const WATCH_EVERY_MS = 86_400_000;
 
@@ -219,7 +221,10 @@ export class Driver {
     // Answers that left the outcome open are what a failing account gives: those have a budget of their own.
     const mayCall = this.#ports.mayCall(account, refund.openAnswers > 0).catch(() => true);
     const room = await within(this.#ports.sleep, mayCall, BUDGET_TIMEOUT_MS);
-    if (room !== "late" && !room.done) return later(begunAt + THROTTLED_MS);
+    if (room !== "late" && !room.done) {
+      const share = Math.ceil((begunAt - refund.created * 1000) / 10);
+      return later(begunAt + Math.min(Math.max(share, THROTTLED_MS), THROTTLED_MAX_MS));
+    }
 
     const channel = this.#ports.channel(charge.channel, charge.livemode);
     if (question === "query" || channel === null || this.#books.enter()?.cover.verified) return null;

@@ -69,14 +69,10 @@ describe.each(CONNECTORS)(
       expect(proofsOf(connector).unknownThenSucceeded).toBeGreaterThan(0);
     });
 
-    it("E6: a number that is not found right after it was sent keeps its refund pending, and is sent again later", () => {
+    it("E6: a number that is not found right after it was sent stays pending, and is sent again later", () => {
       const { notFoundEarly, resubmitted } = proofsOf(connector);
       expect(notFoundEarly).toBeGreaterThan(0);
       expect(resubmitted).toBeGreaterThan(0);
-    });
-
-    it("E9: a number that reaches the channel twice has one effect", () => {
-      expect(proofsOf(connector).sentAgain).toBeGreaterThan(0);
     });
 
     it("E10: what failed can be refunded again, under another number", () => {
@@ -134,9 +130,15 @@ describe("beyond what all channels have in common", () => {
     expect(alreadyRefunded + matched).toBeGreaterThan(0);
   });
 
-  it("E14b: of those that were not believed, some attempts had landed", () => {
-    const landed = CONNECTORS.map((connector) => proofsOf(connector).landed);
-    expect(landed.reduce((sum, count) => sum + count)).toBeGreaterThan(0);
+  const total = (proof: keyof Proofs) =>
+    CONNECTORS.reduce((sum, connector) => sum + proofsOf(connector)[proof], 0);
+
+  it("E9: a number that reaches a channel twice has one effect", () => {
+    expect(total("sentAgain")).toBeGreaterThan(0);
+  });
+
+  it("E14b: an attempt that was followed by a no turns out to have landed", () => {
+    expect(total("landed")).toBeGreaterThan(0);
   });
 });
 

@@ -17,7 +17,7 @@ export class Merchant {
   readonly charges: Charge[] = [];
   /** What we answered for: id, charge and amount. */
   readonly told = new Map<string, { charge: string; amount: number }>();
-  /** Requests under way. */
+  /** Requests under way, or yet to come. */
   busy = 0;
   refused = 0;
   repeated = 0;
@@ -81,25 +81,32 @@ export class Merchant {
     when: { until: number; rush: { from: number; until: number } },
   ): void {
     for (let request = 0; request < requests; request++) {
-      this.busy += 1;
       // Dice of its own: what is asked for follows from the seed, however the run goes.
       const dice = this.#dice.fork();
       const { from, until } = dice.chance(0.4) ? when.rush : { from: 0, until: when.until };
+      // Now and then all that is left, or more than there can be.
+      const amount = dice.chance(0.04)
+        ? null
+        : dice.chance(0.06)
+          ? charge.amount + 1
+          : dice.between(1, Math.ceil(charge.amount * 0.3));
+      this.busy += 1;
       this.#world.clock.after(dice.between(from, until), () => {
-        void this.#refund(charge, dice).finally(() => {
-          this.busy -= 1;
-        });
+        this.busy -= 1;
+        this.ask(charge, amount, dice);
       });
     }
   }
 
-  async #refund(charge: Charge, dice: Dice): Promise<void> {
-    // Now and then all that is left, or more than there can be.
-    const amount = dice.chance(0.04)
-      ? null
-      : dice.chance(0.06)
-        ? charge.amount + 1
-        : dice.between(1, Math.ceil(charge.amount * 0.3));
+  /** Asks for one refund; `amount` null: for all that is left. */
+  ask(charge: Charge, amount: number | null, dice: Dice): void {
+    this.busy += 1;
+    void this.#refund(charge, amount, dice).finally(() => {
+      this.busy -= 1;
+    });
+  }
+
+  async #refund(charge: Charge, amount: number | null, dice: Dice): Promise<void> {
     const refundNo = dice.chance(0.3) ? `no${dice.between(1, 1e9)}` : null;
     const command = this.#command(charge, amount, refundNo, dice);
     if (refundNo === null || dice.chance(0.5)) return await this.#ask(charge, command, dice);

@@ -33,13 +33,13 @@ const FAULTS: FaultRates = {
   dropAfter: 0.08,
   errorBefore: 0.04,
   errorAfter: 0.06,
-  throttle: 0.06,
+  throttle: 0.08,
   delay: 0.04,
   delayMs: 20_000,
   processing: 0.35,
   processingMs: 40 * MINUTE_MS,
-  fails: 0.12,
-  sticks: 0.06,
+  fails: 0.15,
+  sticks: 0.12,
   reverses: 0.12,
   reversalMs: 2 * HOUR_MS,
   hides: 0.5,
@@ -49,9 +49,9 @@ const FAULTS: FaultRates = {
   noticeLateMs: 30 * MINUTE_MS,
   noticeTwice: 0.2,
   noticeEarly: 0.3,
-  noticeForged: 0.05,
-  noticeStale: 0.05,
-  noticeProbe: 0.05,
+  noticeForged: 0.15,
+  noticeStale: 0.15,
+  noticeProbe: 0.15,
 };
 
 /** Around the rotation next to nothing gets through, so that many refunds are unknown. */
@@ -114,9 +114,12 @@ async function prepare(world: World, merchant: Merchant, refunds: number): Promi
     const charge = await during(clock, merchant.charge(serial));
     merchant.visit(charge, REQUESTS_PER_CHARGE, { until: ASKING_HOURS * HOUR_MS, rush: OUTAGE_AT });
     const { refundElsewhere } = counterpart;
-    if (refundElsewhere === null || !dice.chance(0.2)) continue;
-    const share = dice.between(1, charge.amount);
-    clock.after(dice.between(0, ASKING_HOURS * HOUR_MS), () => refundElsewhere(charge, share));
+    if (refundElsewhere === null || serial % 5 > 0) continue;
+    // Somebody gives back all that is left, and then the shop asks for it, too.
+    clock.after(dice.between(0, OUTAGE_AT.from), () => {
+      refundElsewhere(charge, charge.amount);
+      merchant.ask(charge, null, dice.fork());
+    });
   }
 }
 
@@ -124,7 +127,7 @@ function setFaults(world: World, more: Partial<FaultRates> = {}): void {
   const { counterpart, network } = world;
   const doubtMs = world.facts.settlingMs * DOUBT_SETTLINGS;
   counterpart.faults.set({ ...FAULTS, hiddenMs: doubtMs, ...counterpart.unable, ...more });
-  network.faults = { late: 0.12, lateMs: doubtMs };
+  network.faults = { late: 0.2, lateMs: doubtMs };
   world.faults = {
     crashBeforeCommit: 0.01,
     crashAfterCommit: 0.02,

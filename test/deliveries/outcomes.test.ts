@@ -54,7 +54,11 @@ const repeats = (meets: Behaviour, says: Partial<Said>): Case => ({
 
 // The two that take fifteen seconds stand where one batch of five has room for both, and hold up few.
 const CASES: Record<string, Case> = {
-  "answers 200 with a body that never ends": delivers(dribble(1), { http_status: 200, answer: KIBIBYTE }),
+  // How much of it comes within a second is the machine's affair.
+  "answers 200 with a body that never ends": delivers(dribble(1), {
+    http_status: 200,
+    answer: expect.stringMatching(/^x{1,1024}$/),
+  }),
   "answers 200 late": delivers(slow(300), { http_status: 200, answer: "ok" }),
   "answers 200": delivers(ok("thank you"), { http_status: 200, answer: "thank you" }),
   "answers 200 with a huge body": delivers(huge(HUGE), { http_status: 200, answer: KIBIBYTE }),

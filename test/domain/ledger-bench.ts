@@ -107,6 +107,11 @@ export class Bench {
 
   /** A live refund, as it stands once its request was answered. */
   async refund(changes: Partial<CreateCommand> = {}): Promise<Refund> {
+    return await this.stored(await this.finish(this.begin(changes)));
+  }
+
+  /** Asks for a live refund; gives its id once the request is answered. */
+  async begin(changes: Partial<CreateCommand> = {}): Promise<string> {
     const { charge } = this;
     const command = aCommand({
       livemode: true,
@@ -118,9 +123,9 @@ export class Bench {
       ...changes,
     });
     const hydration = { charge, refunds: [], freeze: null, opened: false };
-    const answer = await this.finish(this.ledger.create({ ...CALL, command, hydration }));
+    const answer = await this.ledger.create({ ...CALL, command, hydration });
     if (!("ok" in answer)) throw new Error(JSON.stringify(answer));
-    return await this.stored(command.refund);
+    return command.refund;
   }
 
   async stored(id: string): Promise<Refund> {

@@ -150,6 +150,21 @@ describe("before the first live submission", () => {
     expect(await bench.refund()).toMatchObject({ state: "succeeded" });
   });
 
+  it("a budget without room is asked less and less often, and D1 is not written to all the while", async () => {
+    const bench = new Bench();
+    let room = false;
+    bench.ports.mayCall = async () => room;
+    const { id } = await bench.refund();
+    await bench.pass(10_000);
+    // Room is found soon by a refund that is young.
+    expect(bench.flushes.length).toBeGreaterThanOrEqual(4);
+    await bench.pass(3_600_000);
+    expect(bench.flushes.length).toBeLessThanOrEqual(120);
+    room = true;
+    await bench.pass(60_000);
+    expect(await bench.stored(id)).toMatchObject({ state: "succeeded" });
+  });
+
   it("what the payment turned out to be is what is sent: a charge recorded without number is refunded by it", async () => {
     const bench = new Bench();
     bench.charge.transactionNo = null;

@@ -19,6 +19,8 @@ export interface Book {
   lied: boolean;
   /** It is stuck until a person decides. */
   leftToPerson: boolean;
+  /** It was stuck at some time. */
+  wasStuck: boolean;
   /** The account's revision it was taken from. */
   revision: number;
 }

@@ -292,6 +292,7 @@ export class SimulatedChannel {
         taken: false,
         lied: false,
         leftToPerson: false,
+        wasStuck: false,
         revision: 1,
       };
       this.books.set(order.number, book);
@@ -314,6 +315,7 @@ export class SimulatedChannel {
         break;
       case "abnormal":
         book.state = "abnormal";
+        book.wasStuck = true;
         this.#tell(book, "once");
         if (dice.chance(0.3)) this.overrule(book.number, dice.between(1000, 600_000));
         break;

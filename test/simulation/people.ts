@@ -39,7 +39,10 @@ export class People {
       if (clock.time > until) return;
       for (const charge of charges) {
         for (const refund of this.#stuck(charge)) if (dice.chance(0.5)) void this.#handle(charge, refund);
-        for (const refund of this.#waiting(charge)) if (dice.chance(0.05)) void this.#handle(charge, refund);
+        // Some are impatient, and try what is not left to them.
+        for (const refund of this.#refunds(charge)) {
+          if (holds(refund.state) && dice.chance(0.05)) void this.#handle(charge, refund);
+        }
       }
       if (clock.time < until - ROUND_MS) this.workUntil(charges, until);
     });
@@ -55,10 +58,6 @@ export class People {
     return this.#refunds(charge).filter(
       ({ id, state }) => holds(state) && books.get(refundOrderNo(id))?.state === "abnormal",
     );
-  }
-
-  #waiting(charge: Charge): Refund[] {
-    return this.#refunds(charge).filter(({ state }) => state === "waiting");
   }
 
   #refunds(charge: Charge): Refund[] {
@@ -85,6 +84,8 @@ export class People {
     this.#world.note("resolve", refund, by, outcome);
     const transactionNo = outcome === "succeeded" && dice.chance(0.5) ? "by hand" : null;
     for (let attempt = 0; attempt < 3; attempt++) {
+      const before = this.#find(charge, refund)?.resolution;
+      const held = channel.books.get(refundOrderNo(refund))?.state;
       const answer = await this.#try(charge, (ledger) =>
         ledger.resolve({ ...CALL, refund, resolution, transactionNo }),
       );
@@ -94,16 +95,28 @@ export class People {
       const other = this.#ended.get(refund) ?? by;
       this.#ended.set(refund, other);
       if (other !== by) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
-      const claim = this.#refunds(charge).find(({ id }) => id === refund)?.claim;
-      if ((claim === undefined && charge.channel === BY_HAND) || (claim && claim.by !== by)) {
-        this.#world.violation(
-          `${by} has ended ${refund}, which was in the hands of ${claim?.by ?? "nobody"}`,
-        );
-      }
+      this.#check(charge, refund, by, before === undefined ? held : undefined);
       if (dice.chance(0.4)) channel.overrule(refundOrderNo(refund), dice.between(HOUR, OVERRULED_WITHIN_MS));
       break;
     }
     if (dice.chance(0.3)) await this.#try(charge, (ledger) => ledger.sync({ ...CALL, refund }));
+  }
+
+  /** Nobody else has it in hand, and the channel had neither ended it (`held`) nor kept it to itself. */
+  #check(charge: Charge, refund: string, by: string, held: string | undefined): void {
+    const { claim, attempts } = this.#find(charge, refund) ?? {};
+    if ((claim === undefined && charge.channel === BY_HAND && attempts !== 0) || (claim && claim.by !== by)) {
+      this.#world.violation(`${by} has ended ${refund}, which was in the hands of ${claim?.by ?? "nobody"}`);
+    }
+    if (attempts === 0) return;
+    const stuck = this.#world.channel.books.get(refundOrderNo(refund))?.wasStuck;
+    if (!stuck || held === "succeeded" || held === "declined") {
+      this.#world.violation(`${by} has ended ${refund}, which the channel held to be ${held}`);
+    }
+  }
+
+  #find(charge: Charge, refund: string): Refund | undefined {
+    return this.#refunds(charge).find(({ id }) => id === refund);
   }
 
   #try(charge: Charge, work: Parameters<Worker["operate"]>[1]): Promise<SyncAnswer | null> {

@@ -234,7 +234,7 @@ function raise(world: World, until: number): void {
     alarmEarly: upTo(0.3),
     alarmTwice: upTo(0.2),
     noRoom: upTo(0.3),
-    roomless: upTo(0.05),
+    roomless: upTo(0.15),
   };
   channel.blind = dice.chance(0.5);
   for (let n = dice.between(0, 3); n > 0; n--) {

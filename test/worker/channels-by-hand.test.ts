@@ -227,6 +227,22 @@ describe("ending a refund in a real channel's place", () => {
     expect((await resolve(shop, refund)).body.error.code).toBe("refund_claimed");
   });
 
+  it("is allowed for one that was never sent, as a failure alone: nobody can have paid it", async () => {
+    const shop = await StripeMerchant.create();
+    shop.books.onSubmission(() => ({ effect: "none", says: { status: 401, code: "api_key_expired" } }));
+    const charge = await shop.charge();
+    const { body: refund } = await shop.refund(charge);
+    expect(await shop.stored(refund)).toMatchObject({ state: "waiting", attempts: 0 });
+    expect((await resolve(shop, refund, "succeeded")).status).toBe(400);
+    expect((await shop.retrieve(refund)).status).toBe("pending");
+    const answers = await Promise.all(Array.from({ length: 10 }, () => resolve(shop, refund)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)]);
+    expect(await shop.retrieveCharge(charge)).toMatchObject({ amount_refundable: 10_000 });
+    // Nothing was sent that would have to be watched.
+    expect((await shop.stored(refund)).dueAt).toBeNull();
+    expect(shop.books.submissions).toHaveLength(1);
+  });
+
   it("is refused for a refund that has ended", async () => {
     const { shop, refund } = await atStripe("succeeded");
     const { status, body } = await resolve(shop, refund);

@@ -60,6 +60,34 @@ describe("notices about what nobody here knows", () => {
     expect(await other.orphans()).toHaveLength(1);
   });
 
+  it("those that are kept are listed newest first, in pages, to their own app and mode alone", async () => {
+    const shop = await StripeMerchant.create();
+    const numbers: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const refund = refundOfNobody();
+      numbers.push(refund.metadata.refund_id.slice(3));
+      await shop.tell(shop.event("refund.updated", refund));
+    }
+    interface List {
+      data: { id: string; number: string; object: string; verdict: Record<string, unknown> }[];
+      has_more: boolean;
+    }
+    const list = async (query: string) => (await shop.send<List>("GET", `/v1/orphan_notices?${query}`)).body;
+    const all = await list("");
+    expect(all.data.map(({ number }) => number).sort()).toEqual([...numbers].sort());
+    expect(all.data[0]).toMatchObject({
+      object: "orphan_notice",
+      verdict: { kind: "succeeded", amount: 100 },
+    });
+    const first = await list("limit=2");
+    const rest = await list(`limit=2&starting_after=${first.data[1]?.id}`);
+    expect([first.has_more, rest.has_more]).toEqual([true, false]);
+    expect([...first.data, ...rest.data]).toEqual(all.data);
+    const stranger = await StripeMerchant.create();
+    expect((await stranger.send<List>("GET", "/v1/orphan_notices")).body.data).toEqual([]);
+    expect((await shop.app.get<List>("/v1/orphan_notices")).body.data).toEqual([]);
+  });
+
   it("the signed number decides which refund it is, whatever charge is named beside it", async () => {
     const { shop, refund } = await accepted();
     const foreign = await shop.charge();

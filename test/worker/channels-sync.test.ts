@@ -132,6 +132,19 @@ describe("a forced sync", () => {
     expect(await shop.stored(waiting)).toMatchObject({ state: "waiting", attempts: 0 });
   });
 
+  it("of a refund that waits for its turn sends it now, and answers with what came of it", async () => {
+    const shop = await StripeMerchant.create();
+    shop.books.onSubmission(() => ({ effect: "none", says: { status: 401, code: "api_key_expired" } }));
+    const { body: refund } = await shop.refund(await shop.charge());
+    expect(refund).toMatchObject({ status: "pending", attention: "configuration" });
+    await shop.rotate();
+    shop.books.onSubmission(() => ({ effect: "succeeded" }));
+    const syncs = await Promise.all(Array.from({ length: 10 }, () => shop.act(refund, "sync")));
+    for (const { body } of syncs) expect(body).toMatchObject({ id: refund.id, status: "succeeded" });
+    expect(shop.books.of(refund)).toHaveLength(1);
+    expect(shop.books.submissions).toHaveLength(2);
+  });
+
   it("of a refund that Stripe does not know yet sends nothing before it has settled", async () => {
     const shop = await StripeMerchant.create();
     shop.books.onSubmission(() => ({ effect: "none", says: "reset" }));
