@@ -7,6 +7,7 @@ CREATE TABLE `claimed_payments` (
 	PRIMARY KEY(`connector`, `merchant`, `transaction_no`)
 );
 --> statement-breakpoint
+CREATE INDEX `claimed_payments_charge` ON `claimed_payments` (`app`,`charge`);--> statement-breakpoint
 CREATE TABLE `orphan_notices` (
 	`id` text PRIMARY KEY NOT NULL,
 	`app` text NOT NULL,

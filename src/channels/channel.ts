@@ -84,7 +84,8 @@ export type Verdict = VerdictFacts &
       }
     /** Certainly not sent; `retryAt` in ms since the epoch. */
     | { kind: "notSent"; reason: "throttled" | "configuration"; retryAt: number }
-    | { kind: "unknown"; failureCode?: FailureCode; words?: string }
+    /** `missing`: later keys of its account do not find it, and those it was sent with cannot be asked with any more. */
+    | { kind: "unknown"; failureCode?: FailureCode; words?: string; missing?: true }
     | { kind: "notFound" }
   );
 
@@ -99,6 +100,8 @@ export interface ChannelFacts {
   settlingMs: number;
   /** Refunds are paid by a person, who claims them first. */
   byHand?: true;
+  /** Keys of another merchant could not pass for this one's: any revision of an account speaks for all of its refunds. */
+  keysProveMerchant?: true;
 }
 
 /** `signal` fires when the asker has stopped listening; whatever comes later is lost and must be asked for again. */

@@ -1,5 +1,5 @@
 // Channel accounts in D1. Credentials stay sealed here; a revision that refunds are pinned to is retired, never deleted.
-import { and, desc, eq, isNull, ne, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
 import type { Charge } from "../charges/charge.ts";
 import type { Database } from "../db/client.ts";
 import { keyset, type Position } from "../db/keyset.ts";
@@ -181,7 +181,16 @@ export async function claimChannelPayment(
     eq(claimedPayments.merchant, merchant),
     eq(claimedPayments.transactionNo, transactionNo),
   );
-  const [, others] = await db.batch([
+  // A number that the charge was recorded with by mistake is given up: only before anything was sent is one claimed.
+  const mistaken = and(
+    eq(claimedPayments.connector, connector),
+    eq(claimedPayments.merchant, merchant),
+    eq(claimedPayments.app, app),
+    eq(claimedPayments.charge, id),
+    ne(claimedPayments.transactionNo, transactionNo),
+  );
+  const [, , others] = await db.batch([
+    db.delete(claimedPayments).where(mistaken),
     db
       .insert(claimedPayments)
       .values({ connector, merchant, transactionNo, app, charge: id })
@@ -233,6 +242,11 @@ export async function findOrphanPosition(
 
 function ofTenant(app: string, livemode: boolean): SQL | undefined {
   return and(eq(orphanNotices.app, app), eq(orphanNotices.livemode, livemode));
+}
+
+/** Forgets orphans from before `before` (ms), so that the inbox has room for new ones. */
+export async function forgetOrphans(db: Database, before: number): Promise<void> {
+  await db.delete(orphanNotices).where(lt(orphanNotices.receivedAt, before));
 }
 
 /** Keeps a notice nobody can place, once however often it comes, and up to a bound. */

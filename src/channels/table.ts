@@ -38,7 +38,10 @@ export const claimedPayments = sqliteTable(
     app: text().notNull(),
     charge: text().notNull(),
   },
-  (t) => [primaryKey({ columns: [t.connector, t.merchant, t.transactionNo] })],
+  (t) => [
+    primaryKey({ columns: [t.connector, t.merchant, t.transactionNo] }),
+    index("claimed_payments_charge").on(t.app, t.charge),
+  ],
 );
 
 /** Signed notices about numbers that no refund of ours has: kept for a person, and bounded. */

@@ -102,7 +102,7 @@ export class Driver {
     await this.#asking.get(id);
     while (!this.isAsking(id) && !this.hasFreeCall) await Promise.race(this.#asking.values());
     const refund = this.#books.enter()?.find(id);
-    if (refund === undefined || !wasSent(refund)) return null;
+    if (refund === undefined || isUnseen(refund)) return null;
     this.#heard.delete(id);
     if (!this.isAsking(id)) this.#ask(refund, "query");
     await this.#asking.get(id);
@@ -166,7 +166,10 @@ export class Driver {
   #ask(refund: Refund, question: "submit" | "query"): void {
     const charge = this.#books.enter()?.charge;
     if (charge === undefined) return;
-    const run = this.#account(charge, refund, question === "query")
+    // Whoever sent it may have no valid keys any more: the account's newest ask, and send where they must be the same
+    // merchant's or nothing was sent before.
+    const newest = question === "query" || refund.attempts <= 1 || this.#keysProve(charge, refund);
+    const run = this.#account(charge, refund, newest)
       .then((account) => this.#verdict(charge, refund, question, account))
       .then((verdict) => {
         this.#heard.set(refund.id, verdict);
@@ -201,10 +204,19 @@ export class Driver {
     const paid = this.#books.enter()?.charge ?? charge;
     const ask = (by: typeof account) => askChannel(this.#ports, paid, refund, question, by, pin);
     const verdict = await ask(account);
-    const isPinned = account === null || account === "unreachable" || isSentBy(refund, account);
-    if (verdict.kind !== "notFound" || isPinned) return verdict;
-    // Later credentials may see less than those it was sent with: that it is not there only those can say.
-    return await ask(await this.#account(charge, refund, false));
+    const isSender = account === null || account === "unreachable" || isSentBy(refund, account);
+    if (isSender || question === "submit" || this.#keysProve(charge, refund)) return verdict;
+    if (verdict.kind !== "notFound" && verdict.kind !== "declined") return verdict;
+    // Later credentials may be another merchant's: that it is not there only those it was sent with can say.
+    const senders = await ask(await this.#account(charge, refund, false));
+    const isMute = senders.kind === "unknown" || senders.kind === "notSent";
+    if (verdict.kind !== "notFound" || !isMute) return senders;
+    const { number, amount, currency, askedAt } = senders;
+    return { kind: "unknown", number, amount, currency, askedAt, missing: true };
+  }
+
+  #keysProve(charge: Charge, refund: Refund): boolean {
+    return this.facts(charge, refund.description)?.keysProveMerchant === true;
   }
 
   /** Why a live question is not put to the channel now: no room in the account's budget, or the payment is in doubt. */
@@ -263,7 +275,6 @@ export class Driver {
     if (given !== undefined || !charge.livemode) return given ?? null;
     const pinned = refund.account;
     const known = pinned === null ? undefined : this.#known.get(`${pinned.id}/${pinned.revision}`);
-    // Whoever sent it may have no valid keys any more: the account's newest ask.
     const look = this.#ports.account(charge, pinned, newest).catch(() => "unreachable" as const);
     const outcome = await within(this.#ports.sleep, look, ACCOUNT_TIMEOUT_MS);
     const found = outcome === "late" ? "unreachable" : outcome.done;
@@ -318,6 +329,11 @@ export class Driver {
     });
     this.#events.onVerdict(id);
   }
+}
+
+/** Of a refund that was taken over from D1 nobody knows how often it was sent, but what it came to tells. */
+function isUnseen(refund: Refund): boolean {
+  return !wasSent(refund) && (refund.state === "waiting" || refund.state === "failed");
 }
 
 function isSentBy({ account }: Refund, { id, revision }: ChannelAccount): boolean {

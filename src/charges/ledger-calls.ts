@@ -182,6 +182,8 @@ export type SyncAnswer = { ok: { refund: string } } | { refusal: Refusal } | Unh
 export interface ClaimCall extends Call {
   refund: string;
   by: string;
+  /** Who had it so far. */
+  from?: string;
 }
 
 export interface ResolveCall extends Call {

@@ -32,7 +32,7 @@ export class Operations {
     else await this.#driver.query(refund);
   }
 
-  /** Takes an open refund in hand; null when it is taken, also when the same person had it already. */
+  /** Takes an open refund in hand, or over from who has it; null when it is taken, also if it was before. */
   claim(call: ClaimCall): Refusal | null {
     return this.#books.write(() => {
       const { book, refund } = this.#find(call.refund);
@@ -40,7 +40,8 @@ export class Operations {
       if (isFinal(refund)) return illegal(refund);
       if (refund.claim !== undefined) {
         const { by } = refund.claim;
-        return by === call.by ? null : { code: "refund_claimed", refund: refund.id, by };
+        if (by === call.by) return null;
+        if (by !== call.from) return { code: "refund_claimed", refund: refund.id, by };
       }
       const now = this.#ports.now();
       book?.save(changedRefund(refund, { claim: { by: call.by, at: now } }, now));
@@ -68,6 +69,11 @@ export class Operations {
       if (isDecided(refund, call)) return null;
       const hindrance = this.#hindrance(refund, book, call);
       if (hindrance !== null) return hindrance;
+      if (heard?.kind === "unknown" && heard.missing && call.resolution.outcome === "failed") {
+        // Nobody is left who could say more: the person's word is the last.
+        this.#end(book, { ...refund, inDoubt: false, provisional: null }, call);
+        return null;
+      }
       if (heard === null || heard.kind === "unknown" || heard.kind === "notSent") {
         return { code: "channel_unreachable", refund: refund.id };
       }
@@ -153,7 +159,7 @@ export class Operations {
       settlingMs: 0,
     });
     if (settlement === null) throw new Error("a person's word about an open refund changed nothing");
-    const watch = wasSent(refund) ? { watchUntil: now + WATCH_MS, dueAt: now + DAY_MS } : {};
+    const watch = refund.state !== "waiting" ? { watchUntil: now + WATCH_MS, dueAt: now + DAY_MS } : {};
     const resolved: Refund = {
       ...settlement.refund,
       ...(resolution.outcome === "failed"

@@ -1,11 +1,15 @@
 // The sweeper, every minute: whatever a lost message or a lost alarm left behind is found here by its row.
 import { forgetUsedSignatures } from "../auth/repository.ts";
+import { forgetOrphans } from "../channels/repository.ts";
 import { everyDatabase } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { deliveryRepository } from "../webhooks/delivery-repository.ts";
 import { sweepDeliveries } from "../webhooks/sweep-deliveries.ts";
 import { pokeLedgers } from "./poke-ledgers.ts";
 import { sweepCommands } from "./sweep-commands.ts";
+
+/** Notices that nobody could place are kept for 90 days. */
+const ORPHANS_MS = 90 * 86_400_000;
 
 export const EVERY_MINUTE = "* * * * *";
 
@@ -19,6 +23,7 @@ export async function sweep(cron: string, env: Env, now: number): Promise<void> 
       sweepCommands(env, db, now),
       pokeLedgers(env, db, now),
       forgetUsedSignatures(db, now),
+      forgetOrphans(db, now - ORPHANS_MS),
     ]),
   ];
   const failed = (await Promise.allSettled(parts)).filter((result) => result.status === "rejected");

@@ -36,7 +36,7 @@ export function orderOf(refund: Refund, charge: Charge): RefundOrder {
 }
 
 /**
- * Asks, and always answers. `pin` keeps the account that a refund without any is first sent with, before it is sent.
+ * Asks, and always answers. `pin` keeps the account that a refund is sent with, before it is sent.
  */
 export async function askChannel(
   ports: LedgerPorts,
@@ -61,7 +61,9 @@ export async function askChannel(
     const retryAt = askedAt + CONFIGURATION_RETRY_MS;
     return { ...facts, kind: "notSent", reason: "configuration", retryAt };
   }
-  if (refund.account === null && account !== null) pin(account);
+  const { id, revision } = refund.account ?? {};
+  const isPinned = account === null || (id === account.id && revision === account.revision);
+  if (!isPinned && (question === "submit" || refund.account === null)) pin(account);
   const silence: Verdict = { ...facts, kind: "unknown", failureCode: "channel_connection_error" };
   const signal = new AbortController();
   try {

@@ -21,15 +21,18 @@ export function syncRefund(env: Env, principal: Principal, reference: RefundRefe
   return operate(env, principal, reference, (ledger) => ledger.sync({ ...requiring("sync"), refund }));
 }
 
-/** `by`: who takes it in hand. */
+/** `by`: who takes it in hand; `from`: who had it so far. */
 export function claimRefund(
   env: Env,
   principal: Principal,
   reference: RefundReference,
   by: string,
+  from?: string,
 ): Promise<string> {
   const { refund } = reference;
-  return operate(env, principal, reference, (ledger) => ledger.claim({ ...requiring("claim"), refund, by }));
+  return operate(env, principal, reference, (ledger) =>
+    ledger.claim({ ...requiring("claim"), refund, by, from }),
+  );
 }
 
 export function resolveRefund(

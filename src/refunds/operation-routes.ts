@@ -8,7 +8,8 @@ import { refundSchema } from "./schema.ts";
 const PATH = "/v1/charges/:charge/refunds/:refund";
 const params = z.object({ charge: z.string(), refund: z.string() });
 
-const claimSchema = z.strictObject({ by: plainText(1, 64) });
+/** Who takes it in hand, and who had it so far if it is handed over. */
+const claimSchema = z.strictObject({ by: plainText(1, 64), from: plainText(1, 64).optional() });
 const resolveSchema = z.strictObject({
   outcome: z.enum(["succeeded", "failed"]),
   by: plainText(1, 64),
@@ -40,7 +41,7 @@ export const refundOperationRoutes: Route[] = [
     body: claimSchema,
     answers: { 200: refundSchema, 400: errorSchema, 404: errorSchema },
     async handler({ c, params: reference, body }) {
-      return jsonText(await claimRefund(c.env, c.var.principal, reference, body.by));
+      return jsonText(await claimRefund(c.env, c.var.principal, reference, body.by, body.from));
     },
   }),
   route({

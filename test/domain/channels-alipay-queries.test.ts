@@ -37,7 +37,9 @@ describe("the facts", () => {
     expect(merchant.channel.facts({ channel: "alipay_wap", description: "" })).toEqual({
       fullRefundOnly: false,
       windowSeconds: 90 * 86_400,
-      spacingMs: 3_000,
+      // A little more: what comes before a submission leaves takes up to three seconds.
+      spacingMs: 6_000,
+      keysProveMerchant: true,
       settlingMs: 10_000,
     });
   });

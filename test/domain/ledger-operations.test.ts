@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { PaymentCheck } from "../../src/channels/channel.ts";
 import { CALL, type ResolveCall } from "../../src/charges/ledger-calls.ts";
 import { ABNORMAL, Bench, type Words } from "./ledger-bench.ts";
+import { aRefund } from "./refund-fixture.ts";
 
 const DAY = 86_400_000;
 const UNKNOWN: Words = { kind: "unknown" };
@@ -140,6 +141,23 @@ describe("a person's decision", () => {
     expect(rested).toMatchObject({ state: "succeeded", dueAt: null });
     expect(bench.flushes.flatMap(({ refunds }) => refunds).at(-1)).toMatchObject({ dueAt: null });
     expect(bench.submissions).toHaveLength(1);
+  });
+});
+
+describe("a refund taken over from D1 after its ledger was lost", () => {
+  it("may have been sent whatever D1 knows: it is asked about, ended by a person and watched", async () => {
+    const bench = new Bench();
+    bench.onQuery = () => ABNORMAL;
+    const waiting = aRefund("waiting");
+    const hydration = { charge: bench.charge, refunds: [waiting], freeze: null, opened: true };
+    await bench.ledger.poke({ ...CALL, hydration });
+    await bench.finish(bench.ledger.sync({ ...CALL, refund: waiting.id }));
+    expect(await bench.stored(waiting.id)).toMatchObject({ state: "accepted", attempts: 0 });
+    const answer = await bench.finish(bench.ledger.resolve(resolution(waiting.id)));
+    expect("ok" in answer && JSON.parse(answer.ok.refund)).toMatchObject({ status: "succeeded" });
+    const { watchUntil, dueAt } = await bench.stored(waiting.id);
+    expect(watchUntil).toBeGreaterThan(dueAt ?? Number.POSITIVE_INFINITY);
+    expect(bench.submissions).toEqual([]);
   });
 });
 

@@ -87,11 +87,24 @@ describe("a forced sync", () => {
     expect(no.body.error.code).toBe("charge_frozen");
   });
 
-  it("of ended refunds moves nothing while the channel is silent, and goes on asking", async () => {
+  it("of an ended refund moves nothing while the channel is silent, and leaves nothing to do", async () => {
     const { shop, refund, booked } = await refunded("succeeded");
     shop.books.onQuestion(() => "reset");
     booked.status = "failed";
     expect((await shop.act(refund, "sync")).body).toMatchObject({ status: "succeeded" });
+    await atRest(shop, refund);
+    shop.books.onQuestion(() => null);
+    expect((await shop.act(refund, "sync")).body).toMatchObject({ status: "failed" });
+    await atRest(shop, refund);
+  });
+
+  it("of an ended refund whose contradiction is not confirmed goes on asking, and moves when it is", async () => {
+    const { shop, refund, booked } = await refunded("succeeded");
+    booked.status = "failed";
+    let questions = 0;
+    shop.books.onQuestion(() => (++questions === 1 ? null : "reset"));
+    expect((await shop.act(refund, "sync")).body).toMatchObject({ status: "succeeded" });
+    expect((await shop.stored(refund)).contradictedAt).not.toBeNull();
     shop.books.onQuestion(() => null);
     await shop.seen(refund, ({ status }) => status === "failed");
     await atRest(shop, refund);

@@ -182,7 +182,12 @@ export function alipay(ports: ConnectorPorts): Channel {
   }
 
   return {
-    facts: ({ channel }) => ({ ...channelRules(channel), spacingMs: SPACING_MS, settlingMs: SETTLING_MS }),
+    facts: ({ channel }) => ({
+      ...channelRules(channel),
+      spacingMs: SPACING_MS,
+      settlingMs: SETTLING_MS,
+      keysProveMerchant: true,
+    }),
     refund,
     query,
     verifyPayment,
