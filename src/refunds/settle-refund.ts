@@ -47,7 +47,9 @@ export function settleRefund(refund: Refund, verdict: Verdict, at: Circumstances
   // A notice about a number that was never sent: the channel's answer to the submission will tell.
   if (at.asked === "told" && refund.state === "waiting") return null;
   if (refund.askedAt !== null && verdict.askedAt < refund.askedAt) {
-    return at.asked === "told" ? null : freed(refund, at);
+    if (at.asked !== "told") return freed(refund, at);
+    // Clocks differ: what opposes a final state is not believed, but it is worth a question.
+    return isOpposite(refund.state, verdict) ? contradicted(refund, refund.memory, at) : null;
   }
   if (verdict.amount !== null && verdict.amount !== refund.amount) return mismatch(refund, verdict, at);
   if (verdict.currency !== null && verdict.currency !== at.currency) return mismatch(refund, verdict, at);
@@ -96,7 +98,7 @@ function succeeded(
     channelMessage: null,
   };
   if (refund.state !== "failed") return changed(refund, success);
-  if (!mayLeaveFinal(refund, verdict, at)) return contradicted(refund, verdict, at);
+  if (!mayLeaveFinal(refund, verdict, at)) return contradicted(refund, heard.memory, at);
   if (at.fits) return changed(refund, success);
   return {
     ...changed(refund, { ...heard, contradictedAt: null, dueAt: null, attention: "conflict" }),
@@ -112,7 +114,7 @@ function declined(
 ): Settlement | null {
   if (refund.state === "failed") return reasked(refund, heard, verdict, at);
   if (refund.state === "succeeded" && !mayLeaveFinal(refund, verdict, at)) {
-    return contradicted(refund, verdict, at);
+    return contradicted(refund, heard.memory, at);
   }
   const decline = { code: verdict.code, words: verdict.words, failureCode: verdict.failureCode ?? null };
   const confirmed =
@@ -269,10 +271,10 @@ function reasked(refund: Refund, heard: Refund, verdict: Verdict, at: Circumstan
 }
 
 /** Something contradicts a final state: ask the channel before believing it. */
-function contradicted(refund: Refund, verdict: Verdict, at: Circumstances): Settlement {
+function contradicted(refund: Refund, memory: string | null, at: Circumstances): Settlement {
   return changed(refund, {
     ...refund,
-    memory: verdict.memory ?? refund.memory,
+    memory,
     contradictedAt: at.now,
     dueAt: at.now,
     openAnswers: 0,
@@ -325,6 +327,10 @@ function settledAt(refund: Refund, at: Circumstances): number {
 
 function backoffMs(openAnswers: number): number {
   return BACKOFF_MS[Math.min(openAnswers, BACKOFF_MS.length - 1)] as number;
+}
+
+function isOpposite(state: State, { kind }: Verdict): boolean {
+  return (state === "succeeded" && kind === "declined") || (state === "failed" && kind === "succeeded");
 }
 
 function isFinal(state: State): boolean {

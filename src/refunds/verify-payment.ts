@@ -9,6 +9,8 @@ import { type Refund, refundOrderNo } from "./refund.ts";
 
 const CLAIM_TIMEOUT_MS = 5_000;
 const CHECK_TIMEOUT_MS = 10_000;
+/** All of them together stay within the lease of the submission. */
+const TURNED_AWAY_TIMEOUT_MS = 4_000;
 const RETRY_MS = 30_000;
 /** Sooner when somebody asks for it (`sync`). */
 const CONFIGURATION_RETRY_MS = 3_600_000;
@@ -76,7 +78,7 @@ async function isTurnedAway(
   const signal = new AbortController();
   try {
     const check = channel.check?.(account, ports.now(), signal.signal);
-    const outcome = await within(ports.sleep, Promise.resolve(check), CHECK_TIMEOUT_MS);
+    const outcome = await within(ports.sleep, Promise.resolve(check), TURNED_AWAY_TIMEOUT_MS);
     if (outcome === "late") signal.abort();
     else return outcome.done?.kind === "refused";
   } catch (error) {

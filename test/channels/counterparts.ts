@@ -36,7 +36,7 @@ export interface Counterpart {
   requests: ChannelRequest[];
   /** What our account knows before and after its keys are rotated. */
   credentials: { before: unknown; after: unknown };
-  /** The channel goes over to its other key. */
+  /** The channel goes over to its other key: what the old credentials hear from now on may prove nothing. */
   rotate(): void;
   /** One address for everything, where the channel does not take one with each refund. */
   notifyAt(url: string): void;
@@ -85,12 +85,12 @@ async function startWechatpay(options: Options): Promise<Counterpart> {
     currency: "cny",
     urlVariable: "WECHATPAY_URL",
     connect: wechatpay,
-    // WeChat's answers are signed with the key that the asker knows; its notices with either.
+    // WeChat's answers are signed with the key that the asker knows, and its notices with either, until the change is over.
     credentials: {
       before: { ...emulator.credentials, platform_keys: [certificate] },
       after: { ...emulator.credentials, platform_keys: [publicKey] },
     },
-    rotate() {},
+    rotate: () => emulator.signWith(0),
     notifyAt() {},
     transactionNo: (serial) => `42000000${String(serial).padStart(20, "0")}`,
     refusal: { at: "refund", does: "answer", answer: wechatpayError("NOT_ENOUGH") },
@@ -120,7 +120,7 @@ async function startAlipay(options: Options): Promise<Counterpart> {
     urlVariable: "ALIPAY_URL",
     connect: alipay,
     credentials: {
-      before: { ...emulator.credentials, alipay_public_keys: [oldKey, newKey] },
+      before: { ...emulator.credentials, alipay_public_keys: [oldKey] },
       after: { ...emulator.credentials, alipay_public_keys: [newKey] },
     },
     rotate: () => emulator.signWith(1),

@@ -41,7 +41,7 @@ export const MUTANTS = {
       query: async (order, ...rest) => no(await channel.query(order, ...rest)),
     }),
   },
-  "a refund is sent again with newer keys": { account: "newest" },
+  "a refund is sent again with keys that may be another merchant's": { account: "newest" },
 } satisfies Record<string, Mutant>;
 
 export type MutantName = keyof typeof MUTANTS;

@@ -1,6 +1,6 @@
 // What people and other systems do to a refund while answers are slow, lost, or cross each other.
 import { describe, expect, it } from "vitest";
-import type { PaymentCheck } from "../../src/channels/channel.ts";
+import type { PaymentCheck, Verdict } from "../../src/channels/channel.ts";
 import { CALL, type ResolveCall } from "../../src/charges/ledger-calls.ts";
 import { ABNORMAL, Bench, type Words } from "./ledger-bench.ts";
 import { aRefund } from "./refund-fixture.ts";
@@ -141,6 +141,25 @@ describe("a person's decision", () => {
     expect(rested).toMatchObject({ state: "succeeded", dueAt: null });
     expect(bench.flushes.flatMap(({ refunds }) => refunds).at(-1)).toMatchObject({ dueAt: null });
     expect(bench.submissions).toHaveLength(1);
+  });
+});
+
+describe("a notice that seems older than what was heard last, because clocks differ", () => {
+  it.each([
+    ["succeeded", { kind: "succeeded", transactionNo: "R1" }, NO],
+    ["failed", NO, { kind: "succeeded", transactionNo: "R1" }],
+  ] as [string, Words, Words][])("is asked about where it opposes %s", async (state, first, then) => {
+    const bench = new Bench();
+    bench.onSubmission = () => first;
+    const refund = await bench.refund();
+    expect(refund.state).toBe(state);
+    bench.onQuery = () => then;
+    bench.clock.jump(-5000);
+    const facts = { number: refund.id.slice(3), amount: 4000, currency: "cny", askedAt: bench.clock.now() };
+    const verdict = { ...facts, ...then } as Verdict;
+    await bench.finish(bench.ledger.apply({ ...CALL, refund: refund.id, verdict, source: "notice" }));
+    await bench.pass(60_000);
+    expect((await bench.stored(refund.id)).state).toBe(then.kind === "declined" ? "failed" : then.kind);
   });
 });
 

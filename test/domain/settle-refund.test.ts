@@ -519,18 +519,6 @@ describe("a verdict that is late or stale", () => {
     null,
     older,
   );
-  it.each([
-    ["succeeded", no],
-    ["failed", yes],
-  ] as const)("a notice that seems older and opposes %s is asked about: clocks differ", (state, words) => {
-    const settlement = settle(
-      aRefund(state, { memory: "newer" }),
-      "told",
-      aVerdict({ ...words, ...older, memory: "old" }),
-    );
-    expect(settlement?.refund).toMatchObject({ state, contradictedAt: NOW, dueAt: NOW, memory: "newer" });
-    expect(settlement?.events).toEqual([]);
-  });
   becomes(
     "E18: our own answer is dropped when a notice asked later was applied first",
     aRefund("succeeded"),

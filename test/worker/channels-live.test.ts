@@ -222,14 +222,21 @@ describe("credentials that are rotated", () => {
     expect((await shop.stored(other)).account?.revision).toBe(2);
   });
 
-  it("newer keys that do not see a refund prove nothing: those that sent it are asked", async () => {
-    const { shop, refund, old } = await sentByOldKeys();
-    shop.books.onQuestion((_, bearer) => (bearer === old ? null : failure(404, "resource_missing")));
-    // Long settled: "not found" would have it sent again.
-    await shop.rewrite(refund, { ...DUE, lastSubmittedAt: Date.now() - 60_000 });
-    await shop.seen(refund, succeeded);
-    expect(shop.books.submissions.filter(({ key }) => key === refund.id)).toHaveLength(1);
-  });
+  it.each([
+    ["settled, when nothing found means: send it again", 60_000],
+    ["a day old, when nothing found means: it was never made", 25 * 3_600_000],
+  ])(
+    "newer keys that do not see a refund prove nothing, those that sent it are asked: %s",
+    async (_, ageMs) => {
+      const { shop, refund, old } = await sentByOldKeys();
+      shop.books.onQuestion((_, bearer) => (bearer === old ? null : failure(404, "resource_missing")));
+      const past = Date.now() - ageMs;
+      await shop.rewrite(refund, { ...DUE, firstSubmittedAt: past, lastSubmittedAt: past });
+      await shop.seen(refund, succeeded);
+      expect(shop.books.submissions.filter(({ key }) => key === refund.id)).toHaveLength(1);
+      expect(await shop.events(refund, 2)).toEqual(["refund.created", "refund.succeeded"]);
+    },
+  );
 
   it("a refund of a retired account is still asked about, and a new one finds no account", async () => {
     const shop = await StripeMerchant.create();
