@@ -83,6 +83,7 @@ const NOUNS = [
   "channels/alipay/payment",
   "channels/alipay/verdict",
   "channels/channel",
+  "channels/cut-text",
   "channels/sandbox/behaviour",
   "channels/stripe/amount",
   "channels/stripe/refund-form",

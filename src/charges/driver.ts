@@ -209,10 +209,17 @@ export class Driver {
     if (verdict.kind !== "notFound" && verdict.kind !== "declined") return verdict;
     // Later credentials may be another merchant's: that it is not there only those it was sent with can say.
     const senders = await ask(await this.#account(charge, refund, false));
-    const isMute = senders.kind === "unknown" || senders.kind === "notSent";
-    if (verdict.kind !== "notFound" || !isMute) return senders;
+    // Silence may end, and what was sent just now may still land: only keys that are refused leave nobody to ask.
+    const areRefused = senders.kind === "notSent" && senders.reason === "configuration";
+    if (verdict.kind !== "notFound" || !areRefused || !this.#isSettled(charge, refund, verdict))
+      return senders;
     const { number, amount, currency, askedAt } = senders;
     return { kind: "unknown", number, amount, currency, askedAt, missing: true };
+  }
+
+  #isSettled(charge: Charge, refund: Refund, { askedAt }: Verdict): boolean {
+    const settlingMs = this.facts(charge, refund.description)?.settlingMs ?? 0;
+    return askedAt >= (refund.lastSubmittedAt ?? 0) + settlingMs;
   }
 
   #keysProve(charge: Charge, refund: Refund): boolean {

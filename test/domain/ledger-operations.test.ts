@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { PaymentCheck, Verdict } from "../../src/channels/channel.ts";
 import { CALL, type ResolveCall } from "../../src/charges/ledger-calls.ts";
 import { ABNORMAL, Bench, type Words } from "./ledger-bench.ts";
-import { aRefund } from "./refund-fixture.ts";
+import { anAccount, aRefund, SETTLING_MS } from "./refund-fixture.ts";
 
 const DAY = 86_400_000;
 const UNKNOWN: Words = { kind: "unknown" };
@@ -140,6 +140,55 @@ describe("a person's decision", () => {
     const rested = await bench.stored(refund.id);
     expect(rested).toMatchObject({ state: "succeeded", dueAt: null });
     expect(bench.flushes.flatMap(({ refunds }) => refunds).at(-1)).toMatchObject({ dueAt: null });
+    expect(bench.submissions).toHaveLength(1);
+  });
+});
+
+describe("a refund in doubt whose keys were changed meanwhile, and that the newest do not find", () => {
+  const REFUSED: Words = { kind: "notSent", reason: "configuration", retryAt: 0 };
+
+  async function inDoubt(sender: Words) {
+    const bench = new Bench();
+    bench.onSubmission = () => UNKNOWN;
+    bench.onQuery = () => (bench.queries.at(-1)?.revision === 1 ? sender : { kind: "notFound" });
+    const refund = await bench.refund();
+    bench.ports.account = async (_charge, pinned, newest) =>
+      anAccount({ revision: newest || pinned === null ? 2 : pinned.revision });
+    bench.restart();
+    return { bench, refund };
+  }
+
+  it.each([
+    ["say nothing", UNKNOWN],
+    ["are throttled", { kind: "notSent", reason: "throttled", retryAt: 0 }],
+  ] as [string, Words][])("is not given up while those it was sent with %s", async (_, sender) => {
+    const { bench, refund } = await inDoubt(sender);
+    await bench.pass(DAY);
+    const answer = await bench.finish(bench.ledger.resolve(resolution(refund.id, "failed")));
+    expect(answer).toMatchObject({ refusal: { code: "channel_unreachable" } });
+    expect((await bench.stored(refund.id)).state).toBe("unknown");
+  });
+
+  it("is not given up while it may still land", async () => {
+    const { bench, refund } = await inDoubt(REFUSED);
+    const answer = await bench.finish(bench.ledger.resolve(resolution(refund.id, "failed")));
+    expect(answer).toMatchObject({ refusal: { code: "channel_unreachable" } });
+    await bench.pass(SETTLING_MS);
+    await bench.finish(bench.ledger.resolve(resolution(refund.id, "failed")));
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", resolution: { by: "ann" } });
+  });
+
+  it("is given up by a person once those it was sent with are refused, and watched", async () => {
+    const { bench, refund } = await inDoubt(REFUSED);
+    await bench.pass(DAY);
+    await bench.finish(bench.ledger.resolve(resolution(refund.id, "succeeded")));
+    expect((await bench.stored(refund.id)).state).toBe("unknown");
+    await bench.finish(bench.ledger.resolve(resolution(refund.id, "failed")));
+    const ended = await bench.stored(refund.id);
+    expect(ended).toMatchObject({ state: "failed", resolution: { by: "ann" } });
+    expect(ended.watchUntil).toBeGreaterThan(ended.dueAt ?? Number.POSITIVE_INFINITY);
+    await bench.pass(60 * DAY);
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", dueAt: null });
     expect(bench.submissions).toHaveLength(1);
   });
 });

@@ -1,8 +1,10 @@
 // Alipay over its v3 protocol (https://opendocs.alipay.com/open-v3/054oog): refunds of a merchant's own payments.
 // Every question ends as a verdict; what cannot be verified, read or placed is `unknown`. Refunds seldom cause a
 // notice, so outcomes are asked for.
+
 import { randomToken } from "../../ids.ts";
 import type { FailureCode } from "../../refunds/refund.ts";
+import { boundedBytes } from "../bounded-answer.ts";
 import {
   type AccountCheck,
   type Channel,
@@ -207,7 +209,7 @@ async function send(
   let bytes: Uint8Array | null;
   try {
     response = await ports.fetch(request.url, { ...request.init, redirect: "manual", signal });
-    bytes = await bounded(response);
+    bytes = await boundedBytes(response, ANSWER_BYTES_MAX);
   } catch {
     return { kind: "nothing", failureCode: "channel_connection_error" };
   }
@@ -231,24 +233,6 @@ async function send(
     isSigned: signature === "good",
   };
   return { kind: "error", error };
-}
-
-/** Null when there is more of it than is read. */
-async function bounded(response: Response): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.byteLength;
-    if (length > ANSWER_BYTES_MAX) {
-      reader.cancel().catch(() => {});
-      return null;
-    }
-    chunks.push(value);
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 /** The JSON, or undefined. */

@@ -1,6 +1,8 @@
 // How a refund is put to Alipay: the bodies of what is asked. They depend on the order alone, so that a repeat says
 // the same.
+
 import type { RefundOrder } from "../channel.ts";
+import { cutToBytes } from "../cut-text.ts";
 import { formatAmount } from "./amount.ts";
 
 export const REFUND_PATH = "/v3/alipay/trade/refund";
@@ -40,27 +42,7 @@ function tradeKey(transactionNo: string | null, orderNo: string) {
 /** Alipay's own limit is 256 without a unit. Bytes are the strictest reading, and a reason too long is an error. */
 const BYTES_MAX = 256;
 
-/** As many whole characters from the front as fit: never half of what a reader sees as one. */
+/** The description as Alipay takes it. */
 export function refundReason(description: string): string {
-  // A lone half of a surrogate pair has no bytes of its own, so what is signed would not be what is sent.
-  const text = description.toWellFormed();
-  if (bytesOf(text) <= BYTES_MAX) return text;
-  const graphemes = Array.from(new Intl.Segmenter("zh").segment(text), ({ segment }) => segment);
-  // A first character longer than the limit leaves nothing but its code points.
-  return fitting(graphemes) || fitting([...text]);
-}
-
-function fitting(pieces: string[]): string {
-  let kept = "";
-  let left = BYTES_MAX;
-  for (const piece of pieces) {
-    left -= bytesOf(piece);
-    if (left < 0) break;
-    kept += piece;
-  }
-  return kept;
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return cutToBytes(description, BYTES_MAX);
 }

@@ -1,6 +1,8 @@
 // WeChat Pay, APIv3 (https://pay.weixin.qq.com/doc/v3/merchant/4012552567): domestic refunds of a merchant's own
 // payments. Every question ends as a verdict; what cannot be verified, read or placed is `unknown`.
+
 import { randomToken } from "../../ids.ts";
+import { boundedBytes } from "../bounded-answer.ts";
 import {
   type AccountCheck,
   type Channel,
@@ -220,27 +222,14 @@ async function send(
 ): Promise<Answer | null> {
   try {
     const response = await ports.fetch(url, { ...init, redirect: "manual", signal });
-    return { status: response.status, headers: response.headers, body: await bounded(response) };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: await boundedBytes(response, ANSWER_BYTES_MAX),
+    };
   } catch {
     return null;
   }
-}
-
-async function bounded(response: Response): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.byteLength;
-    if (length > ANSWER_BYTES_MAX) {
-      reader.cancel().catch(() => {});
-      return null;
-    }
-    chunks.push(value);
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 function isSuccess({ status }: Answer): boolean {

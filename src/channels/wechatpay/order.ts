@@ -1,5 +1,7 @@
 // How a refund is put to WeChat Pay: the body of a submission, and the paths of all that is asked.
+
 import type { Payment, RefundOrder } from "../channel.ts";
+import { cutToBytes } from "../cut-text.ts";
 
 export const REFUNDS_PATH = "/v3/refund/domestic/refunds";
 const REASON_BYTES_MAX = 80;
@@ -40,25 +42,7 @@ export function paymentPath(payment: Payment, mchid: string): string {
   return `/v3/pay/transactions/${by}/${encodeURIComponent(number)}?mchid=${mchid}`;
 }
 
-/** As many whole characters from the front as fit into 80 bytes of UTF-8: never half of what a reader sees as one. */
+/** The description as WeChat takes it: 80 bytes. */
 export function cutReason(description: string): string {
-  const text = description.toWellFormed();
-  if (bytesOf(text) <= REASON_BYTES_MAX) return text;
-  const graphemes = Array.from(new Intl.Segmenter("zh").segment(text), ({ segment }) => segment);
-  return fitting(graphemes) || fitting([...text]);
-}
-
-function fitting(pieces: string[]): string {
-  let cut = "";
-  let left = REASON_BYTES_MAX;
-  for (const piece of pieces) {
-    left -= bytesOf(piece);
-    if (left < 0) break;
-    cut += piece;
-  }
-  return cut;
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
+  return cutToBytes(description, REASON_BYTES_MAX);
 }
