@@ -102,7 +102,7 @@ export class Driver {
     await this.#asking.get(id);
     while (!this.isAsking(id) && !this.hasFreeCall) await Promise.race(this.#asking.values());
     const refund = this.#books.enter()?.find(id);
-    if (refund === undefined || isUnseen(refund)) return null;
+    if (refund === undefined || !wasSent(refund)) return null;
     this.#heard.delete(id);
     if (!this.isAsking(id)) this.#ask(refund, "query");
     await this.#asking.get(id);
@@ -336,11 +336,6 @@ export class Driver {
     });
     this.#events.onVerdict(id);
   }
-}
-
-/** Of a refund that was taken over from D1 nobody knows how often it was sent, but what it came to tells. */
-function isUnseen(refund: Refund): boolean {
-  return !wasSent(refund) && (refund.state === "waiting" || refund.state === "failed");
 }
 
 function isSentBy({ account }: Refund, { id, revision }: ChannelAccount): boolean {

@@ -1,7 +1,9 @@
 // How a ledger gets its first facts from D1, and what it takes over when D1 knows more than it does.
+import { disputedAmount, mergedDisputes } from "../disputes/dispute.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { Book, type Cover } from "./book.ts";
+import type { Charge } from "./charge.ts";
 import type { Hydration } from "./ledger-calls.ts";
 import type { LedgerStorage } from "./ledger-ports.ts";
 
@@ -35,10 +37,18 @@ export function withProjection(
     taken.push({ ...imported(theirs, now), seq });
   }
   const known = book.charge.version >= projection.charge.version ? book.charge : projection.charge;
-  const charge = { ...known, version: Math.max(book.charge.version, projection.charge.version) + 1 };
+  // What is known of disputes on either side stays known: each was acknowledged to whoever told it.
+  const disputes = mergedDisputes(book.charge.disputes, projection.charge.disputes);
+  const charge: Charge = {
+    ...known,
+    ...(disputes === undefined ? {} : { disputes, disputed: disputedAmount(disputes) }),
+    version: Math.max(book.charge.version, projection.charge.version) + 1,
+  };
+  const verified = charge.transactionNo === book.charge.transactionNo ? book.cover.verified : undefined;
   // Whatever froze the charge first is what an operator must see.
   const freeze = book.cover.freeze ?? projection.freeze ?? (projection.charge.livemode ? "lost" : null);
-  return { cover: { ...book.cover, charge, freeze, syncDueAt: now + SYNC_WITHIN_MS }, refunds: taken };
+  const cover: Cover = { ...book.cover, charge, freeze, verified, syncDueAt: now + SYNC_WITHIN_MS };
+  return { cover, refunds: taken };
 }
 
 /** A refund from D1: what may have happened to an open one since is unknown, so the channel is asked. */

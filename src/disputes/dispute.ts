@@ -41,3 +41,17 @@ export function disputedAmount(disputes: Disputes): number {
   for (const dispute of Object.values(disputes)) if (dispute.status !== "won") amount += dispute.amount;
   return amount;
 }
+
+/** What two books know together: of the same dispute the later word. */
+export function mergedDisputes(
+  ours: Disputes | undefined,
+  theirs: Disputes | undefined,
+): Disputes | undefined {
+  if (ours === undefined || theirs === undefined) return ours ?? theirs;
+  const merged: Record<string, Dispute> = { ...theirs };
+  for (const [id, dispute] of Object.entries(ours)) {
+    const known = Object.hasOwn(merged, id) ? merged[id] : undefined;
+    if (known === undefined || known.at <= dispute.at) merged[id] = dispute;
+  }
+  return merged;
+}

@@ -1,7 +1,9 @@
 // What people do to a refund besides making it: have the channel asked now, take it in hand, end it in the channel's place.
 import type { Principal } from "../auth/principal.ts";
 import { CALL, type LedgerSurface, type SyncAnswer } from "../charges/ledger-calls.ts";
-import { callLedger } from "../charges/ledger-client.ts";
+import { type ChargeReference, callLedger } from "../charges/ledger-client.ts";
+import { findHydration } from "../charges/repository.ts";
+import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { isId } from "../ids.ts";
@@ -62,11 +64,24 @@ async function operate(
   // A guess is refused before it costs anything.
   if (!isId("charge", charge) || !isId("refund", refund)) throw unknown;
   const reference = { app, livemode, charge };
-  const outcome = await callLedger(env, reference, settings.location_hint, CHANNEL_PATIENCE_MS, work);
-  if ("failed" in outcome) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
-  const { answer } = outcome;
+  const ask = async (): Promise<SyncAnswer> => {
+    const outcome = await callLedger(env, reference, settings.location_hint, CHANNEL_PATIENCE_MS, work);
+    if ("failed" in outcome) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+    return outcome.answer;
+  };
+  let answer = await ask();
+  if ("unhydrated" in answer && (await isRestored(env, reference))) answer = await ask();
   // A charge without a ledger has no refunds.
   if ("unhydrated" in answer) throw unknown;
   if ("refusal" in answer) throw new ProblemError(answer.refusal);
   return answer.ok.refund;
+}
+
+/** Hands a ledger that was lost what D1 knows of its refunds; false when there are none. */
+async function isRestored(env: Env, reference: ChargeReference): Promise<boolean> {
+  const { app, livemode, charge } = reference;
+  const hydration = await findHydration(database(env, app, livemode), app, livemode, charge);
+  if (hydration === null || hydration.refunds.length === 0) return false;
+  await callLedger(env, reference, null, 0, (ledger) => ledger.poke({ ...CALL, hydration }));
+  return true;
 }

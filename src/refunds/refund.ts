@@ -178,8 +178,9 @@ export function isFinal(refund: Pick<Refund, "state">): boolean {
 }
 
 /** Whether the channel may have seen the refund's number. */
-export function wasSent(refund: Pick<Refund, "attempts">): boolean {
-  return refund.attempts > 0;
+export function wasSent({ attempts, state }: Pick<Refund, "attempts" | "state">): boolean {
+  // One that was taken over from D1 may have been sent since D1 heard of it last.
+  return attempts > 0 || (state !== "waiting" && state !== "failed");
 }
 
 /** The number made by us, which is also the root of the number the channel sees. */

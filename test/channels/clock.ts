@@ -6,8 +6,9 @@
 import type { Clock } from "../emulators/clock.ts";
 import { VirtualClock } from "../simulation/virtual-clock.ts";
 
-/** How long a piece of real work keeps the time from passing, in real ms. */
-const MOMENT_MS = 25;
+/** How long a piece of real work keeps the time from passing: turns of the event loop, a millisecond or more each. Turns,
+ * because a machine that is busy with something else takes longer for each, and then the work needs longer, too. */
+const MOMENT_TURNS = 25;
 
 export class ChannelClock extends VirtualClock {
   /** Pieces of real work, less those of them that wait for something in this time. */
@@ -31,11 +32,16 @@ export class ChannelClock extends VirtualClock {
       if (!isOver) this.#hold(-step);
       isOver = true;
     };
-    const moment = setTimeout(end, MOMENT_MS);
+    let turns = 0;
+    let turn = setTimeout(function next() {
+      turns += 1;
+      if (turns < MOMENT_TURNS) turn = setTimeout(next, 1);
+      else end();
+    }, 1);
     try {
       return await work();
     } finally {
-      clearTimeout(moment);
+      clearTimeout(turn);
       end();
     }
   }

@@ -85,7 +85,7 @@ export class World {
     this.#mutant = mutant;
     this.d1 = new SimulatedD1(clock, dice.fork());
     this.#binding = this.d1.binding;
-    this.network = new Network(clock, dice.fork());
+    this.network = new Network(clock, dice.fork(), counterpart.requests);
     this.network.onKey = (key) => clock.after(86_400_000, () => counterpart.forgetKey?.(key));
     this.#showLate();
     this.watch = new Watch(this);
@@ -187,7 +187,7 @@ export class World {
     const submit = books.submit.bind(books);
     books.submit = (number, ...booking) => {
       const booked = submit(number, ...booking);
-      const isLate = this.network.carries(number);
+      const isLate = this.network.isLate(number);
       if (typeof booked === "object" && isLate) booked.refund.visibleAt = booked.refund.submittedAt;
       return booked;
     };

@@ -6,6 +6,7 @@ import {
   DISPUTES_MAX,
   type Disputes,
   disputedAmount,
+  mergedDisputes,
   withDispute,
 } from "../../src/disputes/dispute.ts";
 import { Bench } from "./ledger-bench.ts";
@@ -131,5 +132,17 @@ describe("disputes of a charge with refunds", () => {
     await bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
     expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", attention: "conflict" });
     await expect(bench.refund({ amount: 1, description: "more" })).rejects.toThrow("charge_frozen");
+  });
+});
+
+describe("two books of one charge", () => {
+  it("know together what either was told, and of the same dispute the later word", () => {
+    const opened = { status: "opened", amount: 5000, at: 10 } as const;
+    const won = { status: "won", amount: 5000, at: 20 } as const;
+    expect(mergedDisputes(undefined, undefined)).toBeUndefined();
+    expect(mergedDisputes({ a: opened }, undefined)).toEqual({ a: opened });
+    expect(mergedDisputes({ a: opened }, { b: won })).toEqual({ a: opened, b: won });
+    expect(mergedDisputes({ a: opened }, { a: won })).toEqual({ a: won });
+    expect(mergedDisputes({ a: won }, { a: opened })).toEqual({ a: won });
   });
 });
