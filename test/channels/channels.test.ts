@@ -1,4 +1,4 @@
-// The long form: CHANNEL_REFUNDS=500 npx vitest run --project channels. CHANNEL_SEED picks the first seed.
+// The long form: CHANNEL_REFUNDS=500 npm test -- --project channels. CHANNEL_SEED picks the first seed.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { CONNECTORS, type ConnectorName } from "./counterparts.ts";
 import { MUTANTS, type MutantName } from "./mutants.ts";
@@ -46,7 +46,7 @@ describe.each(CONNECTORS)(
       "ends with every refund moved once or not at all, and ledgers that agree: seed %i",
       (seed) => {
         const report = reports.find((one) => one.connector === connector && one.seed === seed);
-        const again = `CHANNEL_SEED=${seed} CHANNEL_REFUNDS=${REFUNDS} npx vitest run --project channels`;
+        const again = `CHANNEL_SEED=${seed} CHANNEL_REFUNDS=${REFUNDS} npm test -- --project channels`;
         expect(report?.violations, again).toEqual([]);
         expect(report?.refunds).toBeGreaterThanOrEqual(REFUNDS * 0.8);
       },
