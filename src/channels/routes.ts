@@ -159,6 +159,9 @@ export const channelAccountRoutes: Route[] = [
     answers: { 200: accountSchema, 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { account: id }, body }) {
       const before = await getAccount(c, id);
+      if (body.channel !== undefined && body.channel !== before.channel) {
+        throw invalid("channel", "账号的渠道不能更改", "the channel of an account never changes");
+      }
       if (before.retiredAt !== null) throw new ProblemError({ code: "channel_account_retired", account: id });
       const db = database(c.env, before.app, before.livemode);
       const description = body.description === undefined ? before.description : body.description;

@@ -16,6 +16,8 @@ export const createAccountSchema = z.strictObject({
 
 /** Body of a rotation: the same merchant with other keys. */
 export const updateAccountSchema = z.strictObject({
+  /** May be given as it is, so that the body of a create will do. */
+  channel: z.string().optional(),
   credentials: credentials.optional(),
   description: plainText(0, 255).nullish(),
 });

@@ -196,8 +196,8 @@ export interface DisputeCall extends Call {
   /** The channel's id of the dispute. */
   id: string;
   status: DisputeStatus;
-  /** Minor units. */
-  amount: number;
+  /** Minor units; as known before when absent. */
+  amount?: number;
   /** The charge's when absent. */
   currency?: string;
   hydration?: Hydration;

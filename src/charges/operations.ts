@@ -104,7 +104,9 @@ export class Operations {
     const before = cover.charge.disputes ?? {};
     const { id, status, currency = cover.charge.currency } = call;
     // What it comes to in another currency nobody here can tell: until a merchant does, none of the charge is free.
-    const amount = currency === cover.charge.currency ? call.amount : cover.charge.amount;
+    const told = currency === cover.charge.currency ? call.amount : cover.charge.amount;
+    const amount = told ?? (Object.hasOwn(before, id) ? before[id]?.amount : undefined);
+    if (amount === undefined) return { refusal: { code: "dispute_amount_missing", charge: cover.charge.id } };
     const disputes = withDispute(before, id, { status, amount }, Math.floor(now / 1000));
     if (disputes === null) return { refusal: { code: "too_many_disputes", charge: cover.charge.id } };
     if (disputes !== before) {

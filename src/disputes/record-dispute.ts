@@ -11,8 +11,8 @@ export interface HeardDispute {
   /** The channel's id. */
   id: string;
   status: DisputeStatus;
-  /** Minor units of the charge's currency. */
-  amount: number;
+  /** Minor units of the charge's currency; as known before when absent. */
+  amount?: number;
   /** Where the channel tells it. */
   currency?: string;
 }

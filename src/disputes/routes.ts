@@ -13,7 +13,8 @@ const disputeId = z.string().regex(/^[\x21-\x7e]{1,64}$/);
 const disputeSchema = z.strictObject({
   id: disputeId,
   status: z.enum(DISPUTE_STATUSES),
-  amount: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  /** May be left out of one that is known. */
+  amount: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
 });
 
 export const disputeObjectSchema = z.object({

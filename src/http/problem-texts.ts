@@ -154,6 +154,13 @@ export function describe(problem: Problem): Rendering {
         zh: `暂时无法向支付渠道查询 refund : ${problem.refund}，请稍后重试。`,
         en: `The channel cannot be asked about refund ${problem.refund} now; try again later.`,
       };
+    case "dispute_amount_missing":
+      return {
+        status: 400,
+        param: "amount",
+        zh: "参数 amount 无效：首次告知争议时必须提供。",
+        en: "Invalid parameter amount: it is missing, and this dispute is not known yet.",
+      };
     case "too_many_disputes":
       return {
         status: 400,

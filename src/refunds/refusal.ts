@@ -34,6 +34,8 @@ export type Refusal =
   | { code: "channel_processing"; refund: string }
   | { code: "channel_unreachable"; refund: string }
   | { code: "too_many_disputes"; charge: string }
+  /** Nobody has told how much of the charge is disputed. */
+  | { code: "dispute_amount_missing"; charge: string }
   /** A move was asked for that the refund cannot make. */
   | { code: "illegal_transition"; refund: string; status: string };
 

@@ -34,6 +34,17 @@ const refundable = async (app: TestApp, charge: { id: string }) =>
   (await app.retrieveCharge(charge)).amount_refundable;
 
 describe("a disputed charge", () => {
+  it("E29: how a known dispute ended needs no amount; of an unknown one it is asked for, and nothing is booked", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    const unknown = await dispute(app, charge, { id: "dp_2", status: "lost", amount: undefined });
+    expect(unknown).toMatchObject({ status: 400, body: { error: { param: "amount" } } });
+    await dispute(app, charge, {});
+    const ended = await dispute(app, charge, { status: "lost", amount: undefined });
+    expect(ended.body).toMatchObject({ status: "lost", amount: 4000, amount_refundable: 6000 });
+    expect(await refundable(app, charge)).toBe(6000);
+  });
+
   it("E29: an open dispute's amount cannot be refunded, a lost one's neither, a won one's can again", async () => {
     const app = await TestApp.create();
     const charge = await app.charge();
