@@ -62,7 +62,6 @@ export const disputeSchema = z.object({
   charge: id.nullish(),
   payment_intent: id.nullish(),
 });
-export type StripeDispute = z.infer<typeof disputeSchema>;
 
 export const eventSchema = z.object({
   object: z.literal("event"),
