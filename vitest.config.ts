@@ -79,6 +79,11 @@ export default defineConfig({
         maxBatchTimeout: 0,
         maxBatchSize: 1,
       }),
+      // What no client should send, in workerd; and what only a socket can send, to the real local runtime.
+      workers("hostile", ["test/hostile/*.test.ts"], { maxBatchTimeout: 0, maxBatchSize: 10 }),
+      node("wire", ["test/hostile/wire/*.test.ts"]),
+      node("chaos", ["test/chaos/**/*.test.ts"]),
+      node("mutants", ["test/mutants/**/*.test.ts"]),
       node("simulation", ["test/simulation/**/*.test.ts"]),
       node("channels", ["test/channels/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),

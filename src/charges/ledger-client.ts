@@ -14,8 +14,13 @@ export interface ChargeReference {
   charge: string;
 }
 
-/** `overloaded`: every try was turned away before it began; `unknown`: some try may have taken effect. */
-export type LedgerOutcome<Answer> = { answer: Answer } | { failed: "overloaded" | "unknown" };
+/**
+ * `overloaded`: every try was turned away before it began; `unknown`: some try may have taken effect. `inDoubt`: so may
+ * one that came before the try with this answer.
+ */
+export type LedgerOutcome<Answer> =
+  | { answer: Answer; inDoubt: boolean }
+  | { failed: "overloaded" | "unknown" };
 
 const TRIES_MAX = 3;
 const PAUSE_MS = 100;
@@ -38,7 +43,7 @@ export async function callLedger<Answer>(
       // A new stub each time: one that has failed stays broken.
       const ledger = env.LEDGERS.getByName(name, locationHint === null ? {} : { locationHint });
       const outcome = await within(sleep, call(ledger as unknown as LedgerSurface), left);
-      if (outcome !== "late") return { answer: outcome.done };
+      if (outcome !== "late") return { answer: outcome.done, inDoubt: failed === "unknown" };
       failed = "unknown";
     } catch (error) {
       // What cannot be serialised was never sent: a mistake of ours, and no doubt about the outcome.

@@ -67,12 +67,19 @@ export async function createRefund(
     if (hydration === null) throw unknown;
     outcome = await send(command, hydration);
   }
-  if ("failed" in outcome) {
-    if (outcome.failed === "overloaded")
-      throw new ProblemError({ code: "unavailable", retryAfterSeconds: 2 });
+  if ("failed" in outcome && outcome.failed === "overloaded")
+    throw new ProblemError({ code: "unavailable", retryAfterSeconds: 2 });
+  if ("failed" in outcome || (outcome.inDoubt && !isBinding(outcome.answer))) {
     return { refund: await promise(env, command), replayed: false };
   }
   return answerOf(outcome.answer);
+}
+
+/** A ledger that was lost, or that is older than this Worker, cannot say that an earlier try has not reserved. */
+function isBinding(answer: CreateAnswer): boolean {
+  if (!("refusal" in answer)) return true;
+  const { refusal } = answer;
+  return refusal.code !== "unsupported" && !(refusal.code === "charge_frozen" && refusal.freeze === "lost");
 }
 
 function answerOf(answer: CreateAnswer): { refund: string; replayed: Replayed } {

@@ -68,8 +68,10 @@ const FATES: readonly Fate[] = [
 /** A notice heard once at most, one repeated until it is taken, and one that is simply wrong. */
 export type NoticeKind = "once" | "until_taken" | "wrong";
 
+/** Names that the product knows a connector by; here this one channel speaks for both. */
+export const CHANNEL = "wx";
 /** Refunds through it are paid by a person. */
-export const BY_HAND = "by_hand";
+export const BY_HAND = "manual";
 
 /** How late anything may arrive; shorter than the settling time even when clocks jump. */
 const LATENESS_MS = 35_000;

@@ -72,6 +72,28 @@ export class SimulatedD1 {
     this.#db.exec(sql);
   }
 
+  /** All rows of the product's tables, to be put back later. */
+  snapshot(): D1Snapshot {
+    return new Map(this.#tables().map((table) => [table, this.rows(`SELECT * FROM ${table}`)]));
+  }
+
+  /** Goes back to what it was then: what was written since is gone. */
+  restore(snapshot: D1Snapshot): void {
+    for (const table of this.#tables()) {
+      this.#db.exec(`DELETE FROM ${table}`);
+      for (const row of snapshot.get(table) ?? []) {
+        const columns = Object.keys(row).map((column) => `"${column}"`);
+        const insert = `INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => "?").join()})`;
+        this.#statement(insert).run(...(Object.values(row) as SQLInputValue[]));
+      }
+    }
+  }
+
+  #tables(): string[] {
+    const tables = this.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    return tables.map(({ name }) => String(name)).filter((name) => !name.startsWith("simulated_"));
+  }
+
   #statement(query: string): StatementSync {
     let statement = this.#prepared.get(query);
     if (statement === undefined) {
@@ -134,6 +156,8 @@ export class SimulatedD1 {
     });
   }
 }
+
+export type D1Snapshot = ReadonlyMap<string, Record<string, unknown>[]>;
 
 /** What stands between a caller and D1. */
 export type Passage = <T>(call: () => Promise<T>) => Promise<T>;

@@ -1,8 +1,9 @@
 // What must hold once everything has come to rest: ledgers, D1 and the channel's books tell one story.
 import type { Charge } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, statusOf } from "../../src/refunds/refund.ts";
-import type { Told, ToldDispute } from "./clients.ts";
-import type { Worker } from "./worker.ts";
+import type { Clients, Told, ToldDispute } from "./clients.ts";
+import type { Sale } from "./sale.ts";
+import type { Service } from "./service.ts";
 import type { World } from "./world.ts";
 
 /** A person's decision is watched for 30 days, once a day; what is fixed in time drifts by the time an answer takes. */
@@ -10,24 +11,26 @@ const WATCH_QUESTIONS_MIN = 28;
 
 export async function checkAtRest(
   world: World,
-  worker: Worker,
-  charges: readonly Charge[],
-  told: readonly Told[],
-  disputes: readonly ToldDispute[],
+  service: Service,
+  sales: readonly Sale[],
+  clients: Clients,
 ): Promise<void> {
   const everything = new Map<string, Refund>();
-  for (const charge of charges) {
-    const { cover, refunds } = world.observer.look(world.disk(world.nameOf(charge)));
+  for (const sale of sales) {
+    const { cover, refunds } = world.observer.look(world.disk(world.nameOf(sale)));
     const list = [...refunds.values()];
     for (const refund of list) everything.set(refund.id, refund);
-    checkMoney(world, charge, list, (cover?.freeze ?? null) !== null);
+    checkMoney(world, sale, list, (cover?.freeze ?? null) !== null);
     if (cover === null) continue;
+    if (world.paid.has(sale.id) !== cover.charge.paid) world.violation(`I4: ${sale.id} forgot its payment`);
     checkProjection(world, cover.charge, list, cover.freeze);
-    checkDisputes(world, cover.charge, disputes);
-    checkEvents(world, charge, list);
-    await checkPages(world, worker, charge, list);
+    checkDisputes(world, cover.charge, clients.disputes);
+    checkEvents(world, cover.charge, list);
+    await checkPages(world, service, sale, list);
+    await clients.look(sale);
   }
-  checkTold(world, worker, everything, told);
+  checkTold(world, service, everything, clients.told);
+  checkAsked(world, everything, clients);
   checkNumbers(world, everything);
   const rows = world.d1.rows("SELECT count(*) AS n FROM refunds")[0]?.n;
   if (rows !== everything.size) world.violation(`I5: D1 has ${rows} refunds, the ledgers ${everything.size}`);
@@ -36,7 +39,7 @@ export async function checkAtRest(
 }
 
 /** I2, I3, I7, I15. */
-function checkMoney(world: World, charge: Charge, refunds: Refund[], frozen: boolean): void {
+function checkMoney(world: World, charge: Sale, refunds: Refund[], frozen: boolean): void {
   for (const refund of refunds) {
     const book = world.channel.books.get(refundOrderNo(refund.id));
     const moved = book?.state === "succeeded";
@@ -200,54 +203,68 @@ function checkEvents(world: World, charge: Charge, refunds: Refund[]): void {
 }
 
 /** I6: the pages, turned in both directions, are the list in the order of creation. */
-async function checkPages(world: World, worker: Worker, charge: Charge, refunds: Refund[]): Promise<void> {
+async function checkPages(world: World, service: Service, sale: Sale, refunds: Refund[]): Promise<void> {
   const newestFirst = refunds.toSorted((a, b) => b.seq - a.seq).map(({ id }) => id);
   const onwards: string[] = [];
-  for (let cursor: string | null = null; ; cursor = onwards.at(-1) ?? null) {
-    const page = await pageOf(worker, charge, { limit: 3, startingAfter: cursor, endingBefore: null });
+  for (let cursor = ""; ; cursor = `&starting_after=${onwards.at(-1)}`) {
+    const page = await pageOf(service, sale, cursor);
     onwards.push(...page.ids);
     if (!page.more || page.ids.length === 0) break;
   }
-  if (onwards.join() !== newestFirst.join()) world.violation(`I6: the list of ${charge.id} is out of order`);
+  if (onwards.join() !== newestFirst.join()) world.violation(`I6: the list of ${sale.id} is out of order`);
   const oldest = newestFirst.at(-1);
   if (oldest === undefined) return;
   const backwards: string[] = [oldest];
   for (;;) {
-    const page = await pageOf(worker, charge, {
-      limit: 3,
-      startingAfter: null,
-      endingBefore: backwards[0] ?? null,
-    });
+    const page = await pageOf(service, sale, `&ending_before=${backwards[0]}`);
     backwards.unshift(...page.ids);
     if (!page.more || page.ids.length === 0) break;
   }
-  if (backwards.join() !== newestFirst.join())
-    world.violation(`I6: ${charge.id} reads differently backwards`);
+  if (backwards.join() !== newestFirst.join()) world.violation(`I6: ${sale.id} reads differently backwards`);
 }
 
-async function pageOf(
-  worker: Worker,
-  charge: Charge,
-  page: { limit: number; startingAfter: string | null; endingBefore: string | null },
-): Promise<{ ids: string[]; more: boolean }> {
-  const answer = await worker.read(charge, { kind: "page", page });
-  if (!("ok" in answer)) return { ids: [], more: false };
-  const list = JSON.parse(answer.ok) as { data: { id: string }[]; has_more: boolean };
-  return { ids: list.data.map(({ id }) => id), more: list.has_more };
+async function pageOf(service: Service, sale: Sale, cursor: string): Promise<{ ids: string[]; more: boolean }> {
+  const path = `/v1/charges/${sale.id}/refunds?limit=3${cursor}`;
+  const answer = await service.ask({ key: sale.key, method: "GET", path });
+  if (answer?.status !== 200) return { ids: [], more: false };
+  const { data, has_more } = answer.body as { data: { id: string }[]; has_more: boolean };
+  return { ids: data.map(({ id }) => id), more: has_more };
 }
 
 /** I4: whatever somebody was told of is there, as it was told. */
-function checkTold(world: World, worker: Worker, refunds: Map<string, Refund>, told: readonly Told[]): void {
+function checkTold(world: World, service: Service, refunds: Map<string, Refund>, told: readonly Told[]): void {
+  const promised = service.promised();
   for (const one of told) {
     const refund = refunds.get(one.refund);
     // A live ledger that was lost keeps its promises open until an operator has looked.
-    if (refund === undefined && worker.isPromised(one.refund)) continue;
+    if (refund === undefined && promised.has(one.refund)) continue;
     const asTold = one.amount === null || refund?.amount === one.amount;
     const named = refundOrderNo(one.refund) === one.orderNo;
     const there = world.observer.born.get(one.refund)?.charge === one.charge;
     if (refund === undefined || !asTold || !named || !there) {
       world.violation(`I4: somebody was told of ${one.refund} (${one.amount}), which is ${refund?.amount}`);
     }
+  }
+}
+
+/** What was asked for once is there once at most, and not at all if every answer was an error. */
+function checkAsked(world: World, refunds: Map<string, Refund>, { asked }: Clients): void {
+  const made = new Map<string, string>();
+  for (const refund of refunds.values()) {
+    const word = refund.metadata.word ?? "";
+    const request = asked.get(word);
+    if (request === undefined || request.charge !== world.observer.born.get(refund.id)?.charge) {
+      world.violation(`nobody has asked for ${refund.id}`);
+      continue;
+    }
+    if (request.requests > 0 && request.errors === request.requests) {
+      world.violation(`${refund.id} was made, and whoever asked for it (${word}) was told of an error each time`);
+    }
+    // A promise that turned out to be another refund's repeat is kept as one that failed and never left.
+    if (refund.state === "failed" && refund.attempts === 0) continue;
+    const other = made.get(word);
+    if (other !== undefined) world.violation(`I10: ${other} and ${refund.id} were asked for as one`);
+    made.set(word, refund.id);
   }
 }
 

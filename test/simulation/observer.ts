@@ -2,13 +2,14 @@
 // invariants of the design. What an instance believes in memory does not count.
 import type { Cover } from "../../src/charges/book.ts";
 import { type Refund, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
+import type { Histories } from "./histories.ts";
 import type { Disk } from "./storage.ts";
 
 /** Work may be pushed back by as much: a call under way, the dead-man alarm, D1's backoff. */
 const ASK_SLACK_MS = 61_000;
 const SYNC_SLACK_MS = 301_000;
 
-interface Seen {
+export interface Seen {
   cover: Cover | null;
   refunds: Map<string, Refund>;
   /** The rows as read last, so that only what changed is parsed. */
@@ -20,6 +21,7 @@ interface Seen {
 export class Observer {
   readonly #ledgers = new Map<string, Seen>();
   readonly #violation: (words: string) => void;
+  readonly #histories: Histories;
   /** Every public status a refund had, in order. */
   readonly statuses = new Map<string, Status[]>();
   /** Amount and charge of every refund ever stored. */
@@ -35,8 +37,9 @@ export class Observer {
   resolved = 0;
   overruled = 0;
 
-  constructor(violation: (words: string) => void) {
+  constructor(violation: (words: string) => void, histories: Histories) {
     this.#violation = violation;
+    this.#histories = histories;
   }
 
   /** What is on a disk. */
@@ -61,6 +64,7 @@ export class Observer {
   committed(disk: Disk, now: number): void {
     this.#taken = false;
     const seen = this.look(disk);
+    if (seen.cover !== null) this.#histories.committed(disk.name, seen.cover.charge, seen.refunds.values());
     this.#checkBalance(disk, seen);
     this.#checkAlarm(disk, seen, now);
   }

@@ -1,111 +1,105 @@
 // The people behind a merchant's refunds: what a channel leaves to them they take in hand and end, sometimes two of them
 // at once and of different minds, and some that still wait to be sent they give up. Now and then the channel comes to a
 // word of its own afterwards.
-import type { Charge } from "../../src/charges/charge.ts";
-import { CALL, type SyncAnswer } from "../../src/charges/ledger-calls.ts";
 import type { Refund } from "../../src/refunds/refund.ts";
 import { refundOrderNo } from "../../src/refunds/refund.ts";
 import { BY_HAND } from "./channel.ts";
-import type { Worker } from "./worker.ts";
+import type { Sale } from "./sale.ts";
+import type { Answer, Service } from "./service.ts";
 import type { World } from "./world.ts";
 
 const ROUND_MS = 60_000;
 const HOUR = 3_600_000;
 /** Early enough that whoever watches for 30 days hears of it. */
 const OVERRULED_WITHIN_MS = 28 * 24 * HOUR;
-/** What people may be told instead: somebody was faster, the channel is at it, or nobody can say. */
-const EXCUSES = new Set([
-  "illegal_transition",
-  "refund_claimed",
-  "channel_processing",
-  "channel_unreachable",
-]);
+/** What people may be told instead: somebody was faster, or the channel is at it. */
+const EXCUSES = new Set(["refund_claimed", "channel_processing"]);
+/** `illegal_transition` has no code on the wire, but names this. */
+const ILLEGAL = "id";
 
 export class People {
   readonly #world: World;
-  readonly #worker: Worker;
+  readonly #service: Service;
   /** Who was told to have ended a refund. */
   readonly #ended = new Map<string, string>();
 
-  constructor(world: World, worker: Worker) {
+  constructor(world: World, service: Service) {
     this.#world = world;
-    this.#worker = worker;
+    this.#service = service;
   }
 
   /** Now and then somebody looks at what needs a person, until `until` (real time). */
-  workUntil(charges: readonly Charge[], until: number): void {
+  workUntil(sales: readonly Sale[], until: number): void {
     const { clock, dice } = this.#world;
     clock.after(dice.between(1, 2 * ROUND_MS), () => {
       if (clock.time > until) return;
-      for (const charge of charges) {
-        for (const refund of this.#stuck(charge)) if (dice.chance(0.5)) void this.#handle(charge, refund);
+      for (const sale of sales) {
+        for (const refund of this.#stuck(sale)) if (dice.chance(0.5)) void this.#handle(sale, refund);
         // Some are impatient, and try what is not left to them.
-        for (const refund of this.#refunds(charge)) {
-          if (holds(refund.state) && dice.chance(0.05)) void this.#handle(charge, refund);
+        for (const refund of this.#refunds(sale)) {
+          if (holds(refund.state) && dice.chance(0.05)) void this.#handle(sale, refund);
         }
       }
-      if (clock.time < until - ROUND_MS) this.workUntil(charges, until);
+      if (clock.time < until - ROUND_MS) this.workUntil(sales, until);
     });
   }
 
   /** How many refunds nobody but a person can end. */
-  left(charges: readonly Charge[]): number {
-    return charges.reduce((sum, charge) => sum + this.#stuck(charge).length, 0);
+  left(sales: readonly Sale[]): number {
+    return sales.reduce((sum, sale) => sum + this.#stuck(sale).length, 0);
   }
 
-  #stuck(charge: Charge): Refund[] {
+  #stuck(sale: Sale): Refund[] {
     const { books } = this.#world.channel;
-    return this.#refunds(charge).filter(
+    return this.#refunds(sale).filter(
       ({ id, state }) => holds(state) && books.get(refundOrderNo(id))?.state === "abnormal",
     );
   }
 
-  #refunds(charge: Charge): Refund[] {
-    const name = this.#world.nameOf(charge);
+  #refunds(sale: Sale): Refund[] {
+    const name = this.#world.nameOf(sale);
     return [...this.#world.observer.look(this.#world.disk(name)).refunds.values()];
   }
 
-  async #handle(charge: Charge, refund: Refund): Promise<void> {
+  async #handle(sale: Sale, refund: Refund): Promise<void> {
     const { dice } = this.#world;
     const people = dice.chance(0.4) ? ["ann", "bob"] : [dice.pick(["ann", "bob"])];
     const waits = refund.state === "waiting";
-    await Promise.all(people.map((by) => this.#end(charge, refund.id, by, waits)));
+    await Promise.all(people.map((by) => this.#end(sale, refund.id, by, waits)));
   }
 
-  async #end(charge: Charge, refund: string, by: string, waits: boolean): Promise<void> {
+  async #end(sale: Sale, refund: string, by: string, waits: boolean): Promise<void> {
     const { dice, clock, channel } = this.#world;
     await clock.sleep(dice.between(0, 2000));
-    if (charge.channel === BY_HAND || dice.chance(0.4)) {
-      const claimed = await this.#try(charge, (ledger) => ledger.claim({ ...CALL, refund, by }));
-      if (claimed === null || !("ok" in claimed)) return this.#excuse(refund, claimed);
+    if (sale.channel === BY_HAND || dice.chance(0.4)) {
+      const claimed = await this.#ask(sale, `${refund}/claim`, { by });
+      if (claimed?.status !== 200) return this.#excuse(sale, refund, claimed);
     }
     const outcome = waits ? "failed" : dice.pick(["succeeded", "failed"] as const);
-    const resolution = { outcome, by, reason: `${by} looked` };
     this.#world.note("resolve", refund, by, outcome);
-    const transactionNo = outcome === "succeeded" && dice.chance(0.5) ? "by hand" : null;
+    const number = outcome === "succeeded" && dice.chance(0.5) ? { transaction_no: "by hand" } : {};
     for (let attempt = 0; attempt < 3; attempt++) {
-      const before = this.#find(charge, refund)?.resolution;
+      const before = this.#find(sale, refund)?.resolution;
       const held = channel.books.get(refundOrderNo(refund))?.state;
-      const answer = await this.#try(charge, (ledger) =>
-        ledger.resolve({ ...CALL, refund, resolution, transactionNo }),
-      );
+      const decision = { outcome, by, reason: `${by} looked`, ...number };
+      const answer = await this.#ask(sale, `${refund}/resolve`, decision);
       this.#world.note("resolved", refund, by, JSON.stringify(answer));
-      if (answer === null) continue;
-      if (!("ok" in answer)) return this.#excuse(refund, answer);
+      if (answer === null || answer.status === 503) continue;
+      if (answer.status !== 200) return this.#excuse(sale, refund, answer);
       const other = this.#ended.get(refund) ?? by;
       this.#ended.set(refund, other);
       if (other !== by) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
-      this.#check(charge, refund, by, before === undefined ? held : undefined);
+      this.#check(sale, refund, by, before === undefined ? held : undefined);
       if (dice.chance(0.4)) channel.overrule(refundOrderNo(refund), dice.between(HOUR, OVERRULED_WITHIN_MS));
       break;
     }
-    if (dice.chance(0.3)) await this.#try(charge, (ledger) => ledger.sync({ ...CALL, refund }));
+    if (dice.chance(0.3)) await this.#ask(sale, `${refund}/sync`, {});
   }
 
   /** Nobody else has it in hand, and the channel had neither ended it (`held`) nor kept it to itself. */
-  #check(charge: Charge, refund: string, by: string, held: string | undefined): void {
-    const { claim, attempts } = this.#find(charge, refund) ?? {};
-    if ((claim === undefined && charge.channel === BY_HAND && attempts !== 0) || (claim && claim.by !== by)) {
+  #check(sale: Sale, refund: string, by: string, held: string | undefined): void {
+    const { claim, attempts } = this.#find(sale, refund) ?? {};
+    if ((claim === undefined && sale.channel === BY_HAND && attempts !== 0) || (claim && claim.by !== by)) {
       this.#world.violation(`${by} has ended ${refund}, which was in the hands of ${claim?.by ?? "nobody"}`);
     }
     if (attempts === 0) return;
@@ -115,18 +109,21 @@ export class People {
     }
   }
 
-  #find(charge: Charge, refund: string): Refund | undefined {
-    return this.#refunds(charge).find(({ id }) => id === refund);
+  #find(sale: Sale, refund: string): Refund | undefined {
+    return this.#refunds(sale).find(({ id }) => id === refund);
   }
 
-  #try(charge: Charge, work: Parameters<Worker["operate"]>[1]): Promise<SyncAnswer | null> {
-    return this.#worker.operate(charge, work).catch(() => null);
+  #ask(sale: Sale, verb: string, body: object): Promise<Answer | null> {
+    return this.#service.ask({ key: sale.key, path: `/v1/charges/${sale.id}/refunds/${verb}`, body });
   }
 
-  #excuse(refund: string, answer: SyncAnswer | null): void {
-    if (answer === null || "ok" in answer || "unhydrated" in answer) return;
-    const { code } = answer.refusal;
-    if (!EXCUSES.has(code)) this.#world.violation(`whoever wanted to end ${refund} was told ${code}`);
+  #excuse(sale: Sale, refund: string, answer: Answer | null): void {
+    if (answer === null || answer.status === 503) return;
+    // A ledger that has lost everything knows of no refund until D1's view was handed to it.
+    if (answer.status === 404 && this.#find(sale, refund) === undefined) return;
+    const { code, body } = answer;
+    if (body.error.param === ILLEGAL || EXCUSES.has(code ?? "")) return;
+    this.#world.violation(`whoever wanted to end ${refund} was told ${JSON.stringify(body)}`);
   }
 }
 

@@ -41,9 +41,42 @@ export class Disk {
     this.#db.close();
     this.#db = new DatabaseSync(":memory:");
     this.#statements = new Map();
+    this.transactions += 1;
     this.alarmAt = null;
     this.alarmLost = false;
   }
+
+  /** All that is on it, to be put back later. */
+  snapshot(): DiskSnapshot {
+    const rows = (table: string) => this.#db.prepare(`SELECT * FROM ${table}`).all() as Row[];
+    return { alarmAt: this.alarmAt, refunds: rows("refunds"), outbox: rows("outbox") };
+  }
+
+  /** Goes back to what it was then. */
+  restore({ alarmAt, refunds, outbox }: DiskSnapshot): void {
+    const put = (table: string, rows: Row[]) => {
+      this.#db.exec(`DELETE FROM ${table}`);
+      for (const row of rows) {
+        const columns = Object.keys(row);
+        const marks = columns.map(() => "?").join();
+        this.#db
+          .prepare(`INSERT INTO ${table} (${columns.join()}) VALUES (${marks})`)
+          .run(...Object.values(row));
+      }
+    };
+    put("refunds", refunds);
+    put("outbox", outbox);
+    this.transactions += 1;
+    this.alarmAt = alarmAt;
+  }
+}
+
+type Row = Record<string, SqlValue>;
+
+export interface DiskSnapshot {
+  alarmAt: number | null;
+  refunds: Row[];
+  outbox: Row[];
 }
 
 /** What happens around an instance's use of its disk. Each may throw. */

@@ -5,7 +5,8 @@ import type { Dice } from "../emulators/dice.ts";
 interface Timer {
   at: number;
   tie: number;
-  run: () => void;
+  /** Null once it was stopped. */
+  run: (() => void) | null;
 }
 
 export class VirtualClock {
@@ -37,7 +38,7 @@ export class VirtualClock {
   }
 
   at(time: number, run: () => void): void {
-    push(this.#timers, { at: Math.max(time, this.#time), tie: this.#dice.next(), run });
+    this.#set(time, run);
   }
 
   after(ms: number, run: () => void): void {
@@ -50,12 +51,9 @@ export class VirtualClock {
 
   /** Runs it after `ms`, unless the function that this gives is called before. */
   stopwatch(ms: number, run: () => void): () => void {
-    let stopped = false;
-    this.after(ms, () => {
-      if (!stopped) run();
-    });
+    const timer = this.#set(this.#time + ms, run);
     return () => {
-      stopped = true;
+      timer.run = null;
     };
   }
 
@@ -75,11 +73,18 @@ export class VirtualClock {
         return;
       }
       pop(this.#timers);
+      if (next.run === null) continue;
       this.#time = next.at;
       this.fired += 1;
       next.run();
       await settled();
     }
+  }
+
+  #set(time: number, run: () => void): Timer {
+    const timer = { at: Math.max(time, this.#time), tie: this.#dice.next(), run };
+    push(this.#timers, timer);
+    return timer;
   }
 }
 

@@ -1,62 +1,28 @@
-// The machines: ledgers on their disks, instances that come and go, alarms, D1 and the channel, all in virtual time.
-// A crash leaves what was committed and nothing else. A killed instance never gets another turn; a zombie goes on, can
-// still reach the channel, and finds its storage closed.
-import { drizzle } from "drizzle-orm/d1";
-import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../../src/channels/channel.ts";
-import { claimChannelPayment } from "../../src/channels/repository.ts";
+// The machines: ledgers on their disks, instances that come and go, alarms, D1, the queue and the channel, all in virtual
+// time. A crash leaves what was committed and nothing else. A killed instance never gets another turn; a zombie goes on,
+// can still reach the channel, and finds its storage closed. Everything between the edges is the product's own code.
+import type { Channel, RefundOrder, Verdict } from "../../src/channels/channel.ts";
 import type { Charge } from "../../src/charges/charge.ts";
 import { ledgerName } from "../../src/charges/charge.ts";
-import { flushToD1 } from "../../src/charges/flush.ts";
 import { Ledger } from "../../src/charges/ledger.ts";
-import { CALL } from "../../src/charges/ledger-calls.ts";
+import { CALL, type LedgerSurface } from "../../src/charges/ledger-calls.ts";
+import { portsOf } from "../../src/charges/ledger-platform.ts";
 import type { LedgerPorts } from "../../src/charges/ledger-ports.ts";
-import { findHydration } from "../../src/charges/repository.ts";
-import type { Database } from "../../src/db/client.ts";
+import type { Env } from "../../src/env.ts";
+import type { CommandMessage } from "../../src/reconciliation/command.ts";
 import { Dice } from "../emulators/dice.ts";
 import { type NoticeKind, SimulatedChannel } from "./channel.ts";
-import { SimulatedD1 } from "./d1.ts";
+import { type Passage, SimulatedD1 } from "./d1.ts";
+import { CALM, type WorldFaults } from "./faults.ts";
+import { Histories } from "./histories.ts";
+import { judge } from "./judge.ts";
+import { Machine } from "./machine.ts";
 import { Observer } from "./observer.ts";
-import { Disk, openStorage } from "./storage.ts";
+import { SimulatedQueue } from "./queue.ts";
+import { Disk, type DiskSnapshot, openStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
-export interface WorldFaults {
-  /** The machine dies just before or just after a commit. */
-  crashBeforeCommit: number;
-  crashAfterCommit: number;
-  /** The instance is replaced before a call. */
-  evict: number;
-  /** How often a gone instance lives on as a zombie. */
-  zombie: number;
-  /** A call's answer gets lost, or the call is turned away before it began. */
-  answerLost: number;
-  overloaded: number;
-  alarmLost: number;
-  alarmLate: number;
-  alarmEarly: number;
-  alarmTwice: number;
-  /** An account's budget of calls has no room, or nobody can say whether it has. */
-  noRoom: number;
-  roomless: number;
-}
-
-export const CALM: WorldFaults = {
-  crashBeforeCommit: 0,
-  crashAfterCommit: 0,
-  evict: 0,
-  zombie: 0,
-  answerLost: 0,
-  overloaded: 0,
-  alarmLost: 0,
-  alarmLate: 0,
-  alarmEarly: 0,
-  alarmTwice: 0,
-  noRoom: 0,
-  roomless: 0,
-};
-
-/** The call certainly did not begin. */
-export class Overloaded extends Error {}
 /** The connection to the instance broke: the call may have been carried out. */
 export class Gone extends Error {}
 
@@ -68,6 +34,10 @@ interface Instance {
   left: Promise<never>;
 }
 
+/** What every ledger can be asked, by name. */
+type Verb = keyof LedgerSurface;
+type AnyAnswer = Awaited<ReturnType<LedgerSurface[Verb]>>;
+
 const START = Date.UTC(2027, 0, 15);
 /** An alarm that runs longer than this hangs. */
 const ALARM_HANGS_MS = 180_000;
@@ -77,19 +47,35 @@ export class World {
   readonly dice: Dice;
   readonly clock: VirtualClock;
   readonly d1: SimulatedD1;
-  readonly db: Database;
   readonly channel: SimulatedChannel;
   readonly observer: Observer;
+  readonly histories = new Histories();
   readonly trace: Trace;
+  readonly commands: SimulatedQueue<CommandMessage>;
   readonly disks = new Map<string, Disk>();
   readonly #instances = new Map<string, Instance>();
+  readonly #machines = new Set<Machine>();
   readonly #chargeNames = new Map<string, string>();
+  /** Ledgers that were put back to an older state: what they accept until they notice is nobody's fault. */
+  readonly rolledBack = new Set<string>();
+  /** Charges whose payment was acknowledged. */
+  readonly paid = new Set<string>();
+  /** Every key of every merchant. */
+  readonly keys: string[] = [];
   faults: WorldFaults = CALM;
   readonly violations: string[] = [];
   readonly alerts = new Map<string, number>();
-  readonly counts = { crashes: 0, alarms: 0, calls: 0, notices: 0, lost: 0 };
-  /** The newest revision of the merchants' one account. */
-  revision = 1;
+  readonly counts = {
+    crashes: 0,
+    alarms: 0,
+    calls: 0,
+    notices: 0,
+    lost: 0,
+    rolledBack: 0,
+    d1Restored: 0,
+    skewed: 0,
+    wakeUps: 0,
+  };
   /** How often the channel was asked about a refund after a person had ended it, by number. */
   readonly watched = new Map<string, number>();
 
@@ -98,21 +84,31 @@ export class World {
     this.dice = new Dice(seed);
     this.clock = new VirtualClock(START, this.dice.fork());
     this.d1 = new SimulatedD1(this.clock, this.dice.fork());
-    this.db = drizzle(this.d1.binding);
     const violation = (words: string) => this.violation(words);
-    this.observer = new Observer(violation);
+    this.observer = new Observer(violation, this.histories);
     this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, kind) => {
       void this.#deliverNotice(verdict, kind);
     });
+    // The settings of wrangler.toml.
+    const settings = { batchSize: 10, batchWaitMs: 1000, concurrency: 5 };
+    this.commands = new SimulatedQueue(this.clock, this.dice.fork(), settings);
+    this.commands.machine = () => this.machine();
   }
 
   violation(words: string): void {
     this.note("VIOLATION", words);
-    this.violations.push(words);
+    if (!this.violations.includes(words)) this.violations.push(words);
   }
 
   note(...words: (string | number | boolean)[]): void {
     this.trace.add(`${this.clock.time - START} ${words.join(" ")}`);
+  }
+
+  /** What the product writes to its log: alerts are counted, and never a reason to be content. */
+  logged(level: "warn" | "error", line: string): void {
+    this.note(level, line);
+    const { alert } = line.startsWith("{") ? (JSON.parse(line) as { alert?: string }) : {};
+    if (alert !== undefined) this.alerts.set(alert, (this.alerts.get(alert) ?? 0) + 1);
   }
 
   nameOf(charge: Pick<Charge, "app" | "livemode" | "id">): string {
@@ -121,25 +117,102 @@ export class World {
     return name;
   }
 
-  /** Calls a ledger as a Worker does: the call, its answer or both can get lost. */
-  async call<T>(name: string, work: (ledger: Ledger, disk: Disk) => Promise<T>): Promise<T> {
-    this.counts.calls += 1;
-    await this.clock.sleep(this.dice.between(0, 8));
-    if (this.dice.chance(this.faults.overloaded)) throw new Overloaded("overloaded");
-    if (this.dice.chance(this.faults.evict)) this.kill(name);
-    const instance = this.#instance(name);
-    const answer = await Promise.race([work(instance.ledger, instance.disk), instance.left]);
-    if (instance.gone !== null) throw new Gone("reset");
-    await this.clock.sleep(this.dice.between(0, 8));
-    if (this.dice.chance(this.faults.answerLost)) throw new Gone("answer lost");
-    return answer;
+  /** A machine of the Worker's, for one call. */
+  machine(): Machine {
+    const { workerDies, workerFreezes } = this.faults;
+    const machine = new Machine(this.clock, this.dice, { crash: workerDies, freeze: workerFreezes });
+    this.#machines.add(machine);
+    void machine.gone.then(() => {
+      if (machine.dead) this.counts.crashes += 1;
+      this.#machines.delete(machine);
+      this.note("a machine of the Worker is gone");
+    });
+    return machine;
   }
 
-  /** One machine dies, or all of them. */
+  /** A machine that has done its work. */
+  done(machine: Machine): void {
+    this.#machines.delete(machine);
+  }
+
+  /** What the Worker is bound to on one machine. */
+  envOf(machine: Machine): Env {
+    const through: Passage = (call) => machine.through(call);
+    return {
+      ...this.#bindings(through),
+      LEDGERS: {
+        getByName: (name: string) => this.#stub(name, through),
+        idFromName: () => ({ toString: () => "the ledgers of this world" }),
+      },
+      COMMANDS: this.commands.bindingOf(machine),
+      MASTER_KEYS: "{}",
+    } as unknown as Env;
+  }
+
+  /** What Worker and ledgers are both bound to, as one of their machines reaches it. */
+  #bindings(through: Passage) {
+    const wakeUps = { sendBatch: () => through(() => this.#takeWakeUps()) };
+    return { DB: this.d1.bindingOf(through), DELIVERIES: wakeUps, DELIVERIES_SLOW: wakeUps };
+  }
+
+  /** Deliveries have a simulation of their own: here their wake-ups end, or fail, or hang. */
+  async #takeWakeUps(): Promise<void> {
+    this.counts.wakeUps += 1;
+    await this.clock.sleep(this.dice.between(1, 20));
+    const { sendFails, sendHangs } = this.commands.faults;
+    if (this.dice.chance(sendHangs)) await new Promise(() => {});
+    if (this.dice.chance(sendFails)) throw new Error("the queue does not answer");
+  }
+
+  #stub(name: string, through: Passage): LedgerSurface {
+    return new Proxy({} as LedgerSurface, {
+      get: (_, verb) => {
+        if (verb === "then") return undefined;
+        return (call: unknown) => through(() => this.#call(name, verb as Verb, structuredClone(call)));
+      },
+    });
+  }
+
+  /** Calls a ledger as a Worker does: the call, its answer or both can get lost. */
+  async #call(name: string, verb: Verb, call: unknown): Promise<unknown> {
+    this.counts.calls += 1;
+    await this.clock.sleep(this.dice.between(0, 8));
+    if (this.dice.chance(this.faults.overloaded)) {
+      throw Object.assign(new Error("Durable Object is overloaded"), { overloaded: true, retryable: true });
+    }
+    if (this.dice.chance(this.faults.evict)) this.kill(name);
+    const asked = this.#skewed(verb, call as object);
+    const instance = this.#instance(name);
+    const carriedOut = instance.ledger[verb](asked as never).then((answer: AnyAnswer) => {
+      // At the moment of the refusal it was true.
+      const words = judge(verb, call, answer, this.observer.look(instance.disk));
+      if (words !== null) this.violation(words);
+      return answer;
+    });
+    const answer = await Promise.race([carriedOut, instance.left]);
+    if (instance.gone !== null) throw new Gone("reset");
+    if (asked !== call && !("refusal" in answer && answer.refusal.code === "unsupported")) {
+      this.violation(`F22: ${verb} was carried out by a ledger that lacks what it asked for`);
+    }
+    await this.clock.sleep(this.dice.between(0, 8));
+    if (this.dice.chance(this.faults.answerLost)) throw new Gone("answer lost");
+    return structuredClone(answer);
+  }
+
+  /** During a deployment a Worker may be newer than the ledger it calls, and rely on what that does not know. */
+  #skewed(verb: Verb, call: object): object {
+    const knows = verb === "poke" || verb === "export";
+    if (knows || !this.dice.chance(this.faults.skew)) return call;
+    this.counts.skewed += 1;
+    return this.dice.chance(0.5) ? { ...call, v: 2 } : { ...call, requires: ["what comes tomorrow"] };
+  }
+
+  /** One ledger dies, or all machines do. */
   kill(name?: string): void {
     for (const [each, instance] of this.#instances) {
       if (name === undefined || name === each) this.#leave(instance);
     }
+    if (name === undefined) for (const machine of this.#machines) machine.die();
   }
 
   /** A ledger loses its storage altogether. */
@@ -148,8 +221,22 @@ export class World {
     const disk = this.disk(name);
     disk.wipe();
     this.observer.forget(disk);
+    this.histories.forget(name);
     this.counts.lost += 1;
     this.note("wiped", name);
+  }
+
+  /** A ledger goes back to what it was. */
+  rollBack(name: string, snapshot: DiskSnapshot): void {
+    this.kill(name);
+    const disk = this.disk(name);
+    disk.restore(snapshot);
+    this.observer.forget(disk);
+    this.histories.forget(name);
+    this.rolledBack.add(name);
+    this.counts.rolledBack += 1;
+    this.note("rolled back", name);
+    this.#schedule(disk);
   }
 
   disk(name: string): Disk {
@@ -189,9 +276,40 @@ export class World {
   }
 
   #ports(instance: Instance): LedgerPorts {
-    const { clock } = this;
-    const alive = <T>(work: () => Promise<T>) => this.#unlessKilled(instance, work);
-    const channel: Channel = {
+    const alive: Passage = (work) => this.#unlessKilled(instance, work);
+    const budget = { limit: () => alive(() => this.#askBudget()) };
+    const env = { ...this.#bindings(alive), CHANNEL_CALLS: budget, CHANNEL_RETRIES: budget };
+    const channel = this.#channelOf(instance, alive);
+    const state = { storage: this.#storageOf(instance) } as unknown as DurableObjectState;
+    const ports = portsOf(state, () => env as unknown as Env);
+    return {
+      ...ports,
+      sleep: (ms, stop) => alive(() => ports.sleep(ms, stop)),
+      channel: () => channel,
+    };
+  }
+
+  #storageOf(instance: Instance) {
+    return openStorage(instance.disk, {
+      check: () => {
+        if (instance.gone !== null) throw new Gone("storage is closed");
+      },
+      beforeCommit: () => {
+        if (!this.dice.chance(this.faults.crashBeforeCommit)) return;
+        this.#leave(instance);
+        throw new Gone("crashed before the commit");
+      },
+      afterCommit: () => {
+        this.observer.committed(instance.disk, this.clock.now());
+        if (this.dice.chance(this.faults.crashAfterCommit)) this.#leave(instance);
+      },
+      alarmSet: () => this.#schedule(instance.disk),
+      violation: (words) => this.violation(words),
+    });
+  }
+
+  #channelOf(instance: Instance, alive: Passage): Channel {
+    return {
       facts: (order) => this.channel.port.facts(order),
       refund: (order, account, now, signal) => {
         this.note("refund", order.number, order.attempt, order.amount);
@@ -211,55 +329,15 @@ export class World {
           return check ?? { kind: "unknown" };
         }),
     };
-    return {
-      storage: openStorage(instance.disk, {
-        check: () => {
-          if (instance.gone !== null) throw new Gone("storage is closed");
-        },
-        beforeCommit: () => {
-          if (!this.dice.chance(this.faults.crashBeforeCommit)) return;
-          this.#leave(instance);
-          throw new Gone("crashed before the commit");
-        },
-        afterCommit: () => {
-          this.observer.committed(instance.disk, clock.now());
-          if (this.dice.chance(this.faults.crashAfterCommit)) this.#leave(instance);
-        },
-        alarmSet: () => this.#schedule(instance.disk),
-        violation: (words) => this.violation(words),
-      }),
-      now: () => clock.now(),
-      random: (count) => this.dice.bytes(count),
-      sleep: (ms) => alive(() => clock.sleep(ms)),
-      channel: () => channel,
-      account: async (charge, pinned, newest) => {
-        await alive(() => clock.sleep(this.dice.between(1, 20)));
-        if (this.d1.faults.down) throw new Error("D1_ERROR: unreachable");
-        const revision = pinned === null || newest ? this.revision : pinned.revision;
-        return accountOf(charge, revision);
-      },
-      claimPayment: (charge, { merchant }, transactionNo) =>
-        alive(() => claimChannelPayment(this.db, "simulated", merchant, transactionNo, charge)),
-      mayCall: () =>
-        alive(async () => {
-          await clock.sleep(this.dice.between(0, 5));
-          if (this.dice.chance(this.faults.roomless)) {
-            if (this.dice.chance(0.5)) throw new Error("no budgets");
-            await clock.sleep(10 ** 9);
-          }
-          return !this.dice.chance(this.faults.noRoom);
-        }),
-      flush: (batch) =>
-        alive(async () => {
-          this.note("flush", batch.charge.id, batch.version, batch.refunds.length, batch.events.length);
-          return (await flushToD1(this.db, batch)).receipt;
-        }),
-      projection: (charge) => alive(() => findHydration(this.db, charge.app, charge.livemode, charge.id)),
-      alert: (kind, facts) => {
-        this.note("alert", kind, JSON.stringify(facts));
-        this.alerts.set(kind, (this.alerts.get(kind) ?? 0) + 1);
-      },
-    };
+  }
+
+  async #askBudget(): Promise<{ success: boolean }> {
+    await this.clock.sleep(this.dice.between(0, 5));
+    if (this.dice.chance(this.faults.roomless)) {
+      if (this.dice.chance(0.5)) throw new Error("no budgets");
+      await this.clock.sleep(10 ** 9);
+    }
+    return { success: !this.dice.chance(this.faults.noRoom) };
   }
 
   /** What is on the disk of a living instance about the refund it speaks of. */
@@ -275,6 +353,7 @@ export class World {
     if (order.livemode && cover?.verified !== true) {
       this.violation(`${order.number} was sent before its payment was confirmed`);
     }
+    if (cover?.charge.paid !== true) this.violation(`${order.number} was sent before anything was paid`);
     if (this.#stored(instance, order)?.resolution !== undefined) {
       this.violation(`${order.number} was sent although a person had ended it`);
     }
@@ -357,11 +436,11 @@ export class World {
     this.channel.notices += 1;
     this.note("notice", verdict.number, verdict.kind, kind);
     try {
-      const answer = await this.call(name, (ledger) =>
-        ledger.apply({ ...CALL, refund, verdict, source: "notice" }),
-      );
-      // Its ledger was lost: the channel will have to come again.
-      if ("unhydrated" in answer) throw new Gone("unhydrated");
+      const ledger = this.#stub(name, (call) => call());
+      const answer = await ledger.apply({ ...CALL, refund, verdict, source: "notice" });
+      // Its ledger was lost, rolled back or is older than the Worker: the channel will have to come again.
+      const isAway = "refusal" in answer && (answer.refusal.code === "unsupported" || this.rolledBack.has(name));
+      if ("unhydrated" in answer || isAway) throw new Gone("later");
       if (!("ok" in answer)) this.violation(`a notice about ${refund} found ${JSON.stringify(answer)}`);
     } catch {
       // Channels repeat what was not taken.
@@ -372,12 +451,4 @@ export class World {
     }
     this.channel.notices -= 1;
   }
-}
-
-/** Both merchants have the same one at the channel, in every mode. */
-export function accountOf(
-  { app, livemode, channel }: Pick<Charge, "app" | "livemode" | "channel">,
-  revision: number,
-): ChannelAccount {
-  return { app, livemode, channel, id: "ca_1", revision, merchant: "m_1", credentials: "sealed" };
 }

@@ -18,7 +18,7 @@ import {
 } from "../../../src/webhooks/repository.ts";
 import type { EndpointRow } from "../../../src/webhooks/schema.ts";
 import { addPing, findOpenPing, recoverDeliveries, resendEvent } from "../../../src/webhooks/send-again.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine } from "../machine.ts";
 import type { DeliveryWorld, Tenant } from "./world.ts";
 
 const DAY = 86_400_000;

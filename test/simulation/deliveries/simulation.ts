@@ -4,7 +4,7 @@ import { mintId } from "../../../src/ids.ts";
 import { Trace } from "../trace.ts";
 import { checkAtRest, checkRecovered } from "./at-rest.ts";
 import { Merchant } from "./merchant.ts";
-import { onVirtualTimers } from "./platform.ts";
+import { onPlatform } from "../platform.ts";
 import type { Behaviour } from "./receivers.ts";
 import { DeliveryWorld, type Mutant, REFUND_EVENTS } from "./world.ts";
 
@@ -52,10 +52,15 @@ export async function simulateDeliveries(
   options: DeliveryOptions = {},
 ): Promise<DeliveryOutcome> {
   const world = new DeliveryWorld(seed, new Trace(options.keepTrace ?? 0), options.mutant ?? {});
-  const warned = () => {
-    world.counts.unsent += 1;
+  const platform = {
+    clock: world.clock,
+    dice: world.dice.fork(),
+    // A wake-up that could not be sent is the only thing the service warns of here.
+    logged: () => {
+      world.counts.unsent += 1;
+    },
   };
-  return await onVirtualTimers(world.clock, warned, () => run(world, seed));
+  return await onPlatform(platform, () => run(world, seed));
 }
 
 async function run(world: DeliveryWorld, seed: number): Promise<DeliveryOutcome> {

@@ -1,6 +1,6 @@
 // A queue as the platform promises it, and not better: at least once, in no order, and sometimes not at all.
-import type { Dice } from "../../emulators/dice.ts";
-import type { VirtualClock } from "../virtual-clock.ts";
+import type { Dice } from "../emulators/dice.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
 import type { Machine } from "./machine.ts";
 
 export interface QueueFaults {
@@ -44,6 +44,8 @@ export class SimulatedQueue<Body> {
   readonly #dice: Dice;
   readonly #settings: QueueSettings;
   readonly #ready: Waiting<Body>[] = [];
+  /** What has been taken in and not been acknowledged or given up. */
+  readonly #present = new Map<object, Body>();
   #running = 0;
   faults: QueueFaults = { sendFails: 0, sendHangs: 0, lost: 0, twice: 0, late: 0, stalled: false };
   readonly counts = { sent: 0, lost: 0, twice: 0, late: 0, batches: 0, retried: 0, given_up: 0 };
@@ -66,7 +68,8 @@ export class SimulatedQueue<Body> {
   bindingOf(machine: Machine): Queue<Body> {
     const sendBatch = (messages: Iterable<{ body: Body }>, options?: { delaySeconds?: number }) =>
       machine.through(() => this.#send([...messages], (options?.delaySeconds ?? 0) * 1000));
-    return { sendBatch } as unknown as Queue<Body>;
+    const send = (body: Body, options?: { delaySeconds?: number }) => sendBatch([{ body }], options);
+    return { send, sendBatch } as unknown as Queue<Body>;
   }
 
   async #send(messages: { body: Body }[], delayMs: number): Promise<void> {
@@ -96,15 +99,23 @@ export class SimulatedQueue<Body> {
   }
 
   #arrive(body: Body, delayMs: number, tries: number): void {
+    const waiting = { body, since: 0, tries };
+    this.#present.set(waiting, body);
     let ms = delayMs + this.#dice.between(1, 250);
     if (this.#dice.chance(this.faults.late)) {
       this.counts.late += 1;
       ms += this.#dice.between(1_000, 10 * 60_000);
     }
     this.#clock.after(ms, () => {
-      this.#ready.push({ body, since: this.#clock.time, tries });
+      waiting.since = this.#clock.time;
+      this.#ready.push(waiting);
       this.#handOut();
     });
+  }
+
+  /** Messages that are on their way or being worked on. */
+  waiting(): Body[] {
+    return [...this.#present.values()];
   }
 
   resume(): void {
@@ -145,6 +156,7 @@ export class SimulatedQueue<Body> {
     ended();
     this.#running -= 1;
     for (const waiting of batch) {
+      this.#present.delete(waiting);
       if (done.has(waiting)) continue;
       this.counts.retried += 1;
       if (waiting.tries < RETRIES_MAX) this.#arrive(waiting.body, RETRY_DELAY_MS, waiting.tries + 1);

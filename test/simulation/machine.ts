@@ -1,7 +1,7 @@
 // A machine that runs one call of the Worker's. At any of its awaits it may die, after which nothing of it happens any
 // more, though what it had sent still arrives; or it may freeze and go on much later, as if no time had passed.
-import type { Dice } from "../../emulators/dice.ts";
-import type { VirtualClock } from "../virtual-clock.ts";
+import type { Dice } from "../emulators/dice.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
 
 export interface MachineFaults {
   /** At every await, before and after the call. */

@@ -1,0 +1,88 @@
+// Every state a ledger was in, in the order of its commits, and the reads that were made meanwhile. A ledger is
+// linearizable if each answer describes one state that held at some instant between the question and the answer.
+// The sums are added up here, from the refunds alone: what the product computes is what is to be checked.
+import type { Charge } from "../../src/charges/charge.ts";
+import { type Refund, type Status, statusOf } from "../../src/refunds/refund.ts";
+
+/** Minor units. */
+interface State {
+  refunded: number;
+  pending: number;
+  refundable: number;
+  paid: boolean;
+  /** In the order of creation. */
+  refunds: { id: string; status: Status }[];
+}
+
+/** What a client sees of a charge. */
+export interface ChargeView {
+  paid: boolean;
+  amount_refunded: number;
+  amount_pending_refund: number;
+  amount_refundable: number;
+  refunds: { has_more: boolean; data: { id: string; status: Status }[] };
+}
+
+/** A moment in the life of one ledger. */
+export interface Moment {
+  states: readonly State[];
+  index: number;
+}
+
+export class Histories {
+  readonly #states = new Map<string, State[]>();
+
+  committed(ledger: string, charge: Charge, refunds: Iterable<Refund>): void {
+    let refunded = charge.refundedElsewhere;
+    let pending = 0;
+    const list: State["refunds"] = [];
+    for (const { id, seq, state, amount } of refunds) {
+      const status = statusOf(state);
+      if (status === "succeeded") refunded += amount;
+      if (status === "pending") pending += amount;
+      list[seq] = { id, status };
+    }
+    const left = charge.amount - refunded - pending - charge.disputed;
+    const states = this.#states.get(ledger) ?? [];
+    this.#states.set(ledger, states);
+    states.push({
+      refunded,
+      pending,
+      refundable: Math.max(0, left),
+      paid: charge.paid,
+      refunds: Object.values(list),
+    });
+  }
+
+  /** The ledger lost what it had: what it knew before binds it no more. */
+  forget(ledger: string): void {
+    this.#states.delete(ledger);
+  }
+
+  /** Now; null while the ledger has no state of its own. */
+  moment(ledger: string): Moment | null {
+    const states = this.#states.get(ledger);
+    return states === undefined ? null : { states, index: states.length - 1 };
+  }
+
+  /** Whether some state since then is the one that was seen. */
+  isLinear(ledger: string, asked: Moment | null, seen: ChargeView): boolean {
+    const states = this.#states.get(ledger);
+    // It was answered from D1, or the ledger has lost its memory meanwhile.
+    if (asked === null || states !== asked.states) return true;
+    return states.slice(asked.index).some((state) => isSeen(state, seen));
+  }
+}
+
+function isSeen(state: State, seen: ChargeView): boolean {
+  const newest = state.refunds.slice(-seen.refunds.data.length || state.refunds.length).reverse();
+  return (
+    state.paid === seen.paid &&
+    state.refunded === seen.amount_refunded &&
+    state.pending === seen.amount_pending_refund &&
+    state.refundable === seen.amount_refundable &&
+    seen.refunds.has_more === state.refunds.length > seen.refunds.data.length &&
+    newest.length === seen.refunds.data.length &&
+    seen.refunds.data.every(({ id, status }, i) => newest[i]?.id === id && newest[i]?.status === status)
+  );
+}

@@ -1,0 +1,15 @@
+// A payment that a merchant has collected and recorded, as far as a simulation needs to know it.
+
+export interface Sale {
+  /** The charge's id. */
+  id: string;
+  app: string;
+  livemode: boolean;
+  channel: string;
+  /** Minor units. */
+  amount: number;
+  orderNo: string;
+  transactionNo: string | null;
+  /** The merchant's key for this mode. */
+  key: string;
+}
