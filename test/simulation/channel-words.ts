@@ -3,7 +3,8 @@ import type { RefundOrder, Verdict } from "../../src/channels/channel.ts";
 
 export interface Book {
   number: string;
-  charge: string;
+  /** The merchant's number of the order that was paid. */
+  orderNo: string;
   amount: number;
   chargeAmount: number;
   currency: string;
@@ -21,6 +22,8 @@ export interface Book {
   leftToPerson: boolean;
   /** It was stuck at some time. */
   wasStuck: boolean;
+  /** A question about it was answered wrongly once, or a notice was wrong. */
+  misread: boolean;
   /** The account's revision it was taken from. */
   revision: number;
 }

@@ -33,6 +33,12 @@ export interface ChannelFaults {
   stuck: number;
   /** A notice contradicts what really happened. */
   wrong: number;
+  /** A question about what has ended long ago is answered with the opposite, once for each number. */
+  misread: number;
+  /** An answer speaks of another amount or currency. */
+  garbled: number;
+  /** A refund takes the channel more than a week. */
+  weeks: number;
   /** A payment cannot be confirmed now, or only slowly. */
   blurred: number;
   slow: number;
@@ -49,6 +55,9 @@ export const HEALTHY: ChannelFaults = {
   lie: 0,
   stuck: 0,
   wrong: 0,
+  misread: 0,
+  garbled: 0,
+  weeks: 0,
   blurred: 0,
   slow: 0,
 };
@@ -78,6 +87,7 @@ const LATENESS_MS = 35_000;
 /** A first submission may even outlast its settling time: by then a second one has been made, whose "no" is in doubt. */
 const FIRST_LATENESS_MS = [60_000, 95_000] as const;
 const VISIBILITY_MS = 10_000;
+const DAY_MS = 86_400_000;
 export const SETTLING_MS = 60_000;
 
 export class SimulatedChannel {
@@ -89,6 +99,10 @@ export class SimulatedChannel {
   blind = false;
   /** What was really paid, by the merchant's order_no; `fits`: as it was recorded. */
   readonly payments = new Map<string, { transactionNo: string; fits: boolean }>();
+  /** Whether a ledger holds a number for ended. */
+  isBooked: (number: string) => boolean = () => false;
+  /** Whether more may move for an order than was paid: its ledger forgot what it had done. */
+  isExcused: (orderNo: string) => boolean = () => false;
   /** Which live charge refunds a payment. */
   readonly #payers = new Map<string, string>();
   readonly #clock: VirtualClock;
@@ -130,12 +144,17 @@ export class SimulatedChannel {
   };
 
   /** Money that moved and did not come back; what moved against the channel's own word counts only if asked for. */
-  moved(charge: string, lies: boolean): number {
+  moved(orderNo: string, lies: boolean): number {
     let sum = 0;
     for (const book of this.books.values()) {
-      if (book.charge === charge && book.state === "succeeded" && (lies || !book.lied)) sum += book.amount;
+      if (book.orderNo === orderNo && book.state === "succeeded" && (lies || !book.lied)) sum += book.amount;
     }
     return sum;
+  }
+
+  /** Whether a submission of the number is still to land. */
+  isUnderWay(number: string): boolean {
+    return (this.#underWay.get(number) ?? 0) > 0;
   }
 
   /** Nothing more will come from here unless somebody asks. */
@@ -236,7 +255,7 @@ export class SimulatedChannel {
       await this.#clock.sleep(dice.chance(0.5) ? 10 ** 9 : dice.between(100, 40_000));
     await this.#clock.sleep(dice.between(1, 100));
     if (dice.chance(faults.error)) return speak("unknown");
-    return verdict;
+    return dice.chance(faults.garbled) ? garble(verdict, dice) : verdict;
   }
 
   /** A submission arrives. The same number is the same refund. */
@@ -247,7 +266,7 @@ export class SimulatedChannel {
     // A number that was only turned away may be submitted again; one that was taken and ended stays as it is.
     if (!book.taken) {
       // Most dangerous while another submission of the number is still to land.
-      const risk = (this.#underWay.get(order.number) ?? 0) > 0 ? 3 : 1;
+      const risk = this.isUnderWay(order.number) ? 3 : 1;
       if (dice.chance(this.faults.transientNo * risk)) {
         if (dice.chance(0.5)) {
           book.state = "declined";
@@ -275,6 +294,11 @@ export class SimulatedChannel {
     if (book === undefined || unseen || book.state === "nothing" || this.#clock.time < book.visibleAt) {
       return say("notFound", order, askedAt);
     }
+    const ended = book.state === "succeeded" || book.state === "declined";
+    if (ended && !book.misread && this.isBooked(book.number) && this.#dice.chance(this.faults.misread)) {
+      book.misread = true;
+      return say(book.state === "succeeded" ? "declined" : "succeeded", order, askedAt);
+    }
     return truth(book, order, askedAt);
   }
 
@@ -283,7 +307,7 @@ export class SimulatedChannel {
     if (book === undefined) {
       book = {
         number: order.number,
-        charge: order.charge,
+        orderNo: order.chargeOrderNo,
         amount: order.amount,
         chargeAmount: order.chargeAmount,
         currency: order.currency,
@@ -295,12 +319,15 @@ export class SimulatedChannel {
         lied: false,
         leftToPerson: false,
         wasStuck: false,
+        misread: false,
         revision: 1,
       };
       this.books.set(order.number, book);
     }
     const same =
-      book.amount === order.amount && book.charge === order.charge && book.currency === order.currency;
+      book.amount === order.amount &&
+      book.orderNo === order.chargeOrderNo &&
+      book.currency === order.currency;
     if (!same) this.#violation(`I12: number ${order.number} was used for two refunds`);
     return book;
   }
@@ -325,10 +352,18 @@ export class SimulatedChannel {
       case "pending_failure":
         book.state = "processing";
         this.#tell(book, "once");
-        this.#later(dice.between(100, 120_000), () =>
+        this.#later(this.#takes(), () =>
           this.#end(book, fate === "pending_success" ? "succeeded" : "declined"),
         );
     }
+  }
+
+  /** How long a refund is under way, ms. */
+  #takes(): number {
+    const dice = this.#dice;
+    return dice.chance(this.faults.weeks)
+      ? dice.between(8 * DAY_MS, 12 * DAY_MS)
+      : dice.between(100, 120_000);
   }
 
   #end(book: Book, state: "succeeded" | "declined", tells = true): void {
@@ -359,9 +394,9 @@ export class SimulatedChannel {
     book.effects += 1;
     if (book.effects > 1) this.#violation(`I2: money moved twice for ${book.number}`);
     if (book.lied) return;
-    const moved = this.moved(book.charge, false) + book.amount;
-    if (moved > book.chargeAmount) {
-      this.#violation(`I2: ${moved} of ${book.chargeAmount} moved for ${book.charge}`);
+    const moved = this.moved(book.orderNo, false) + book.amount;
+    if (moved > book.chargeAmount && !this.isExcused(book.orderNo)) {
+      this.#violation(`I2: ${moved} of ${book.chargeAmount} moved for ${book.orderNo}`);
     }
   }
 
@@ -376,9 +411,18 @@ export class SimulatedChannel {
       this.#later(late, () => {
         const now = this.#clock.now();
         const opposite = book.state === "succeeded" ? "declined" : "succeeded";
+        // Two wrong words about one refund are believed, and should be.
+        if (kind === "wrong" && book.misread) return;
+        if (kind === "wrong") book.misread = true;
         if (kind === "wrong") this.#notify(say(opposite, order, now), kind);
         else this.#notify(kind === "once" ? written : truth(book, order, now), kind);
       });
     }
   }
+}
+
+/** The same answer about another amount or another currency. */
+function garble(verdict: Verdict, dice: Dice): Verdict {
+  if (verdict.amount === null) return verdict;
+  return dice.chance(0.5) ? { ...verdict, amount: verdict.amount + 1 } : { ...verdict, currency: "usd" };
 }

@@ -9,6 +9,7 @@ import type { World } from "./world.ts";
 /** A refund somebody was told of. */
 export interface Told {
   refund: string;
+  /** The name of the charge's ledger: two merchants may give their charges one id. */
   charge: string;
   /** Null when it was left to the service, and only promised: what D1 believed to be left is no more than that. */
   amount: number | null;
@@ -39,6 +40,7 @@ interface Wire {
   status: string;
   succeed: boolean;
   time_succeed: number | null;
+  metadata: { word: string };
 }
 
 /** What makes two requests the same one: a key, the merchant's number, or what an SDK's own repeats have in common. */
@@ -47,6 +49,8 @@ interface Identity {
   kind: (typeof IDENTITIES)[number];
   /** In every request as metadata, so that whatever comes of it can be told. */
   word: string;
+  /** The key that is used: the word itself, or that of an earlier refund, by a client that is wrong. */
+  token: string;
   timestamp: number;
 }
 
@@ -57,6 +61,8 @@ const REFUSALS = new Set([
   "charge_frozen",
   "charge_not_paid",
   "too_many_refunds",
+  "idempotency_key_reused",
+  "refund_no_reused",
   undefined,
 ]);
 
@@ -68,6 +74,8 @@ export class Clients {
   readonly disputes: ToldDispute[] = [];
   /** Which refund an identity stands for. */
   readonly #owners = new Map<string, string>();
+  /** The keys that were used at a charge. */
+  readonly #used = new Map<Sale, string[]>();
   /** Requests that are still being made. */
   busy = 0;
   refused = 0;
@@ -149,14 +157,19 @@ export class Clients {
   #identity(sale: Sale): Identity {
     const { dice, clock } = this.#world;
     const word = mintId("request", (count) => dice.bytes(count)).slice(4, 16);
-    this.asked.set(word, { charge: sale.id, requests: 0, errors: 0 });
-    return { kind: dice.pick(IDENTITIES), word, timestamp: Math.floor(clock.now() / 1000) };
+    this.asked.set(word, { charge: this.#world.nameOf(sale), requests: 0, errors: 0 });
+    const kind = dice.pick(IDENTITIES);
+    const used = this.#used.get(sale) ?? [];
+    this.#used.set(sale, used);
+    const token = used.length > 0 && dice.chance(0.1) ? dice.pick(used) : word;
+    if (token === word && kind !== "none" && kind !== "timestamp") used.push(word);
+    return { kind, word, token, timestamp: Math.floor(clock.now() / 1000) };
   }
 
   /** One request; false when there was no answer and it may be tried again. */
   async #request(sale: Sale, amount: number | null, identity: Identity): Promise<boolean> {
     const { dice, clock } = this.#world;
-    const { kind, word } = identity;
+    const { kind, word, token } = identity;
     const asked = this.asked.get(word) as Asked;
     asked.requests += 1;
     this.#world.note("request", sale.id, word, String(amount), kind);
@@ -167,7 +180,7 @@ export class Clients {
         ...(amount === null ? {} : { amount }),
         description: "simulated",
         metadata: { word },
-        ...(kind === "refund_no" ? { refund_no: word } : {}),
+        ...(kind === "refund_no" ? { refund_no: token } : {}),
       },
       headers: this.#headers(identity),
     });
@@ -182,26 +195,31 @@ export class Clients {
       this.#world.violation(`I4: asked for ${amount}, was told ${wire.amount} of ${wire.id}`);
     }
     this.#checkSuccess(wire);
-    if (wire.charge !== sale.id) this.#world.violation(`I14: asked about ${sale.id}, was told of ${wire.charge}`);
+    if (wire.charge !== sale.id)
+      this.#world.violation(`I14: asked about ${sale.id}, was told of ${wire.charge}`);
     this.told.push({
       refund: wire.id,
-      charge: wire.charge,
+      charge: this.#world.nameOf(sale),
       amount: amount === null && this.#service.wasPromised(wire.id) ? null : wire.amount,
       orderNo: wire.order_no,
     });
     const isMade = this.#world.observer.born.has(wire.id);
+    // A key that stands for another request is refused; only a promise cannot know.
+    if (wire.metadata.word !== word) {
+      this.#world.violation(`I10: ${word} was answered with the refund of ${wire.metadata.word}`);
+    }
     if (kind !== "none" && (isMade || kind !== "timestamp")) this.#belongs(sale, identity, wire.id);
     await clock.sleep(dice.between(0, 50));
     await this.#lookUp(sale, wire.id, isMade);
     return true;
   }
 
-  #headers({ kind, word, timestamp }: Identity): Record<string, string> {
+  #headers({ kind, token, timestamp }: Identity): Record<string, string> {
     const { dice } = this.#world;
     const wait = dice.pick(["respond-async", "wait=2", ""]);
     return {
       ...(wait === "" ? {} : { Prefer: wait }),
-      ...(kind === "key" ? { "Idempotency-Key": word } : {}),
+      ...(kind === "key" ? { "Idempotency-Key": token } : {}),
       ...(kind === "timestamp" ? { "Pingplusplus-Request-Timestamp": String(timestamp) } : {}),
     };
   }
@@ -218,7 +236,8 @@ export class Clients {
   /** Has the channel asked about some refund, once or by several at once. */
   async #sync(sale: Sale): Promise<void> {
     const { dice } = this.#world;
-    const known = this.told.filter((told) => told.charge === sale.id);
+    const name = this.#world.nameOf(sale);
+    const known = this.told.filter(({ charge }) => charge === name);
     if (known.length === 0) return;
     const { refund } = dice.pick(known);
     const crowd = dice.chance(0.3) ? 6 : 1;
@@ -228,7 +247,8 @@ export class Clients {
         const answer = await this.#service.ask({ key: sale.key, path });
         // What was only promised may not be there yet.
         if (answer?.status !== 200) return;
-        if (answer.body.id !== refund) this.#world.violation(`I4: a sync of ${refund} shows ${answer.body.id}`);
+        if (answer.body.id !== refund)
+          this.#world.violation(`I4: a sync of ${refund} shows ${answer.body.id}`);
         this.#checkSuccess(answer.body);
       }),
     );
@@ -240,7 +260,7 @@ export class Clients {
     const id = dice.pick(["dp_1", "dp_2"]);
     const status = dice.pick(DISPUTE_STATUSES);
     const amount = dice.between(1, Math.ceil(sale.amount * 0.6));
-    const told: ToldDispute = { charge: sale.id, id, status, acknowledged: false };
+    const told: ToldDispute = { charge: this.#world.nameOf(sale), id, status, acknowledged: false };
     this.disputes.push(told);
     this.#world.note("dispute", sale.id, id, status, amount);
     const path = `/v1/charges/${sale.id}/disputes`;
@@ -256,7 +276,7 @@ export class Clients {
 
   /** I10: one identity, one refund. */
   #belongs(sale: Sale, { kind, word }: Identity, refund: string): void {
-    const name = `${sale.id} ${kind} ${word}`;
+    const name = `${this.#world.nameOf(sale)} ${kind} ${word}`;
     const owner = this.#owners.get(name);
     this.#owners.set(name, owner ?? refund);
     if (owner !== undefined && owner !== refund) {
@@ -268,8 +288,9 @@ export class Clients {
   async #lookUp(sale: Sale, refund: string, isMade: boolean): Promise<void> {
     const path = `/v1/charges/${sale.id}/refunds/${refund}`;
     const isAway = () => this.#world.rolledBack.has(this.#world.nameOf(sale));
+    const isCarried = this.#service.carried().has(refund);
     const own = await this.#service.ask({ key: sale.key, method: "GET", path });
-    if (own?.status === 404 && !isAway()) this.#world.violation(`I16: ${refund} is not found`);
+    if (own?.status === 404 && !isAway() && !isCarried) this.#world.violation(`I16: ${refund} is not found`);
     const stranger = this.#world.dice.pick(this.#world.keys.filter((key) => key !== sale.key));
     const foreign = await this.#service.ask({ key: stranger, method: "GET", path });
     if (foreign?.status === 200) this.#world.violation(`I14: ${refund} is shown to a stranger`);
@@ -288,7 +309,8 @@ export class Clients {
   /** I6: pages that are turned while refunds arrive neither repeat nor leave out what was there at the beginning. */
   async #page(sale: Sale): Promise<void> {
     const { born } = this.#world.observer;
-    const known = this.told.filter(({ charge, refund }) => charge === sale.id && born.has(refund));
+    const name = this.#world.nameOf(sale);
+    const known = this.told.filter(({ charge, refund }) => charge === name && born.has(refund));
     const seen: string[] = [];
     let cursor = "";
     for (;;) {
@@ -300,7 +322,7 @@ export class Clients {
       cursor = `&starting_after=${data.at(-1)?.id}`;
       if (!has_more || data.length === 0) break;
     }
-    if (this.#world.rolledBack.has(this.#world.nameOf(sale))) return;
+    if (this.#world.rolledBack.has(name)) return;
     if (new Set(seen).size !== seen.length) this.#world.violation(`I6: a page repeats: ${seen.join(" ")}`);
     for (const { refund } of known) {
       if (!seen.includes(refund)) this.#world.violation(`I6: the pages of ${sale.id} lack ${refund}`);

@@ -90,7 +90,9 @@ export class SimulatedD1 {
   }
 
   #tables(): string[] {
-    const tables = this.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    const tables = this.rows(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    );
     return tables.map(({ name }) => String(name)).filter((name) => !name.startsWith("simulated_"));
   }
 

@@ -26,6 +26,10 @@ export interface WorldFaults {
   alarmLate: number;
   alarmEarly: number;
   alarmTwice: number;
+  /** The platform gives up on an alarm whose machine died over it. */
+  alarmForgotten: number;
+  /** A transaction fails, and the machine lives on. */
+  storageThrows: number;
   /** An account's budget of calls has no room, or nobody can say whether it has. */
   noRoom: number;
   roomless: number;
@@ -46,6 +50,8 @@ export const CALM: WorldFaults = {
   alarmLate: 0,
   alarmEarly: 0,
   alarmTwice: 0,
+  alarmForgotten: 0,
+  storageThrows: 0,
   noRoom: 0,
   roomless: 0,
 };
@@ -75,13 +81,15 @@ export function raise(world: World, until: number): void {
     alarmLate: upTo(0.3),
     alarmEarly: upTo(0.3),
     alarmTwice: upTo(0.2),
+    alarmForgotten: upTo(0.5),
+    storageThrows: upTo(0.02),
     noRoom: upTo(0.3),
     roomless: upTo(0.15),
   };
+  world.observer.mayPause = world.faults.storageThrows + world.faults.crashBeforeCommit > 0;
   raiseChannel(world, upTo);
   raiseD1(world, until, upTo);
   raiseQueue(world, until, upTo);
-  rotateKeys(world, until);
   if (restarts) restart(world, until);
   moveClocks(world, until);
 }
@@ -93,6 +101,7 @@ export function heal(world: World): void {
   world.d1.faults = CALM_D1;
   world.commands.faults = CALM_QUEUE;
   world.commands.resume();
+  for (const message of world.deadLetters.splice(0)) world.commands.redrive(message);
 }
 
 /** F3 to F7. */
@@ -112,6 +121,9 @@ function raiseChannel({ channel, dice }: World, upTo: (most: number) => number):
     transientNo: slowDay ? 0.4 : upTo(0.3),
     lie: dice.chance(0.5) ? dice.next() * 0.4 : 0,
     wrong: upTo(0.3),
+    misread: upTo(0.3),
+    garbled: upTo(0.1),
+    weeks: upTo(0.05),
     stuck: upTo(0.3),
     blurred: upTo(0.5),
     slow: upTo(0.5),
@@ -158,7 +170,7 @@ function raiseQueue({ commands, dice, clock }: World, until: number, upTo: (most
 }
 
 /** The merchants' accounts get new keys now and then; not every Worker hears of it at once. */
-function rotateKeys(world: World, until: number): void {
+export function rotateKeys(world: World, until: number): void {
   const { clock, dice, d1 } = world;
   for (let n = dice.between(0, 3); n > 0; n--) {
     clock.at(clock.time + dice.between(0, until - clock.time), () => {

@@ -1,12 +1,14 @@
 // Looks at every ledger's disk right after each commit, past the ledger itself, and holds what it sees against the
 // invariants of the design. What an instance believes in memory does not count.
 import type { Cover } from "../../src/charges/book.ts";
-import { type Refund, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
+import { ledgerName } from "../../src/charges/charge.ts";
+import { type Refund, refundOrderNo, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
 import type { Histories } from "./histories.ts";
 import type { Disk } from "./storage.ts";
 
-/** Work may be pushed back by as much: a call under way, the dead-man alarm, D1's backoff. */
-const ASK_SLACK_MS = 61_000;
+/** Work may be pushed back by as much: by the dead-man alarm, by pauses after transactions that failed, and by D1's backoff. */
+const DEAD_MAN_SLACK_MS = 61_000;
+const ASK_SLACK_MS = 2_000;
 const SYNC_SLACK_MS = 301_000;
 
 export interface Seen {
@@ -24,8 +26,11 @@ export class Observer {
   readonly #histories: Histories;
   /** Every public status a refund had, in order. */
   readonly statuses = new Map<string, Status[]>();
-  /** Amount and charge of every refund ever stored. */
+  /** Amount and ledger of every refund ever stored. */
   readonly born = new Map<string, { amount: number; charge: string; created: number }>();
+
+  /** Transactions may fail today, and whoever sees that waits for a while. */
+  mayPause = false;
 
   /** What the commit under look added to what is held: reservations, and failures that turned out to be successes. */
   #taken = false;
@@ -37,9 +42,20 @@ export class Observer {
   resolved = 0;
   overruled = 0;
 
-  constructor(violation: (words: string) => void, histories: Histories) {
+  readonly #isUnderWay: (number: string) => boolean;
+  /** Live ledgers that have just lost everything that D1 knows they had. */
+  readonly #lost = new Set<string>();
+  /** Ledgers that went back to an older state: they take over what D1 knows, and ask anew. */
+  readonly #behind = new Set<string>();
+
+  constructor(
+    violation: (words: string) => void,
+    histories: Histories,
+    isUnderWay: (number: string) => boolean,
+  ) {
     this.#violation = violation;
     this.#histories = histories;
+    this.#isUnderWay = isUnderWay;
   }
 
   /** What is on a disk. */
@@ -65,13 +81,23 @@ export class Observer {
     this.#taken = false;
     const seen = this.look(disk);
     if (seen.cover !== null) this.#histories.committed(disk.name, seen.cover.charge, seen.refunds.values());
+    if (seen.cover !== null && this.#lost.delete(disk.name) && seen.cover.freeze === null) {
+      this.#violation(`${disk.name} was lost, and goes on as if nothing had happened`);
+    }
     this.#checkBalance(disk, seen);
     this.#checkAlarm(disk, seen, now);
   }
 
-  /** The disk lost everything: what comes next is a new beginning. */
-  forget(disk: Disk): void {
+  /** The disk lost everything, or what was new on it; `must`: how it may go on after that. */
+  forget(disk: Disk, must: "freeze" | "catch up" | "go on"): void {
+    if (must === "freeze") this.#lost.add(disk.name);
+    if (must === "catch up") this.#behind.add(disk.name);
     this.#ledgers.delete(disk.name);
+  }
+
+  /** Whether D1 has been told of everything. */
+  isTold(disk: Disk): boolean {
+    return this.workLeft(disk).syncAt === Number.POSITIVE_INFINITY;
   }
 
   /** When the next step with the channel and the next one with D1 are due; infinite where nothing is left to do. */
@@ -101,7 +127,7 @@ export class Observer {
     if (statuses === undefined) this.statuses.set(refund.id, ["pending"]);
     const known = this.statuses.get(refund.id) as Status[];
     if (known.at(-1) !== status) known.push(status);
-    const charge = seen.cover?.charge.id ?? "";
+    const charge = seen.cover === null ? "" : nameOf(seen.cover);
     const born = this.born.get(refund.id);
     if (born === undefined) {
       this.#taken ||= refund.state !== "failed";
@@ -120,10 +146,16 @@ export class Observer {
     if (refund.version < before.version) this.#violation(`I11: the version of ${refund.id} went back`);
     if (refund.synced > refund.version) this.#violation(`I11: D1 is said to be ahead for ${refund.id}`);
     if (refund.state === before.state) return;
+    // A person may end what the channel cannot; but what is on its way to the channel may still move money.
+    const byHand = refund.resolution !== undefined;
+    if (refund.state === "failed" && !byHand && this.#isUnderWay(refundOrderNo(refund.id))) {
+      this.#violation(`${refund.id} has failed while it is on its way to the channel`);
+    }
     if (refund.version === before.version) {
       this.#violation(`I11: ${refund.id} became ${refund.state} without a new version`);
     }
-    if (!TRANSITIONS[before.state].includes(refund.state)) {
+    const takenOver = this.#behind.has(charge) && refund.state === "unknown";
+    if (!TRANSITIONS[before.state].includes(refund.state) && !takenOver) {
       this.#violation(`I11: ${refund.id} went from ${before.state} to ${refund.state}`);
     }
   }
@@ -170,7 +202,8 @@ export class Observer {
   #checkAlarm(disk: Disk, seen: Seen, now: number): void {
     if (disk.alarmRunning || disk.alarmLost) return;
     const { askAt, syncAt } = this.workLeft(disk, seen);
-    const latest = Math.min(Math.max(askAt, now) + ASK_SLACK_MS, Math.max(syncAt, now) + SYNC_SLACK_MS);
+    const slack = disk.alarmSetInRun || this.mayPause ? DEAD_MAN_SLACK_MS : ASK_SLACK_MS;
+    const latest = Math.min(Math.max(askAt, now) + slack, Math.max(syncAt, now) + SYNC_SLACK_MS);
     if (latest === Number.POSITIVE_INFINITY) return;
     if (disk.alarmAt === null) this.#violation(`I8: ${disk.name} has work and no alarm`);
     else if (disk.alarmAt > latest) {
@@ -178,4 +211,8 @@ export class Observer {
       this.#violation(`I8: ${disk.name} ${work}, and its alarm is set to ${disk.alarmAt}`);
     }
   }
+}
+
+function nameOf({ charge }: Cover): string {
+  return ledgerName(charge.app, charge.livemode, charge.id);
 }

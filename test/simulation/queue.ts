@@ -1,7 +1,7 @@
 // A queue as the platform promises it, and not better: at least once, in no order, and sometimes not at all.
 import type { Dice } from "../emulators/dice.ts";
-import type { VirtualClock } from "./virtual-clock.ts";
 import type { Machine } from "./machine.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
 
 export interface QueueFaults {
   /** A send fails before or after its messages are taken, or never answers. */
@@ -55,6 +55,8 @@ export class SimulatedQueue<Body> {
   machine: () => Machine = () => {
     throw new Error("nobody consumes");
   };
+  /** Whether a message of this kind may get lost. */
+  mayLose: (body: Body) => boolean = () => true;
   /** What becomes of a message that was tried too often. */
   giveUp: (body: Body) => void = () => {};
 
@@ -87,7 +89,7 @@ export class SimulatedQueue<Body> {
   /** Takes a message in, past the faults of sending. */
   #accept(body: Body, delayMs: number): void {
     this.counts.sent += 1;
-    if (this.#dice.chance(this.faults.lost)) {
+    if (this.#dice.chance(this.faults.lost) && this.mayLose(body)) {
       this.counts.lost += 1;
       return;
     }
@@ -111,6 +113,11 @@ export class SimulatedQueue<Body> {
       this.#ready.push(waiting);
       this.#handOut();
     });
+  }
+
+  /** Takes in what somebody has sent by hand. */
+  redrive(body: Body): void {
+    this.#arrive(body, 0, 0);
   }
 
   /** Messages that are on their way or being worked on. */

@@ -82,10 +82,14 @@ export function sell(world: World, tenants: readonly Tenant[]): { sale: Sale; pa
     const live = isTwin || dice.chance(0.7);
     const of = tenants.filter(({ livemode }) => livemode === live);
     const tenant = isTwin ? (of[n - 1] as Tenant) : dice.pick(of);
+    // Ids may be the merchants' own: two of them, or two modes, may use the same one.
+    const ids = sales.map(({ sale }) => sale.id);
+    const own = sales.filter(({ sale }) => sale.key === tenant.key).map(({ sale }) => sale.id);
+    const others = ids.filter((id) => !own.includes(id));
     sales.push({
       sale: {
         ...tenant,
-        id: mintId("charge", random),
+        id: others.length > 0 && dice.chance(0.3) ? dice.pick(others) : mintId("charge", random),
         channel: !isTwin && dice.chance(0.15) ? BY_HAND : CHANNEL,
         amount: dice.pick([100, 999, 10_000]),
         orderNo,
@@ -115,11 +119,10 @@ export async function record(world: World, service: Service, sale: Sale, paid: b
     ...(paid && sale.transactionNo !== null ? { transaction_no: sale.transactionNo } : {}),
     ...(dice.chance(0.1) ? { amount_refunded: 10 } : {}),
   };
-  world.nameOf(sale);
   for (;;) {
     const answer = await service.ask({ key: sale.key, path: "/v1/charges", body });
     if (answer?.status === 200) {
-      if (paid) world.paid.add(sale.id);
+      if (paid) world.paid.add(world.nameOf(sale));
       return;
     }
     if (answer !== null && answer.status !== 503) {
@@ -146,5 +149,5 @@ export async function pay(world: World, service: Service, sale: Sale): Promise<v
     await clock.sleep(dice.between(500, 5000));
   }
   world.note("paid", sale.id);
-  world.paid.add(sale.id);
+  world.paid.add(world.nameOf(sale));
 }

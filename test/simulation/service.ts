@@ -89,8 +89,14 @@ export class Service {
   /** Create commands whose outcome nobody knows yet, by the refund they promise. */
   promised(): Set<string> {
     const rows = this.#world.d1.rows("SELECT refund FROM commands WHERE due_at IS NOT NULL");
-    const carried = this.#world.commands.waiting().flatMap(({ command }) => (command ? [command.refund] : []));
-    return new Set([...rows.map(({ refund }) => String(refund)), ...carried]);
+    return new Set([...rows.map(({ refund }) => String(refund)), ...this.carried()]);
+  }
+
+  /** Those that only the queue has, where nobody can look them up. */
+  carried(): Set<string> {
+    const { commands, deadLetters } = this.#world;
+    const messages = [...commands.waiting(), ...deadLetters];
+    return new Set(messages.flatMap(({ command }) => (command ? [command.refund] : [])));
   }
 
   /** Whether a refund was ever promised instead of made. */

@@ -1,7 +1,7 @@
 // One run: a world with its merchants, a storm of faults, healing, rest, and the invariants. The seed decides everything,
 // so a run that breaks something can be watched again.
 import { Clients } from "./clients.ts";
-import { loseLedgers } from "./disasters.ts";
+import { strike } from "./disasters.ts";
 import { heal, raise } from "./faults.ts";
 import { checkAtRest } from "./invariants.ts";
 import { People } from "./people.ts";
@@ -36,6 +36,10 @@ export interface Outcome {
   overruled: number;
   /** Ledgers that lost all they had. */
   lost: number;
+  /** Ledgers that went back to an older state, D1s that did, and calls to ledgers older than their callers. */
+  rolledBack: number;
+  d1Restored: number;
+  skewed: number;
   alerts: Record<string, number>;
   trace: string[];
 }
@@ -78,7 +82,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   raise(world, stormEnds);
   service.sweepUntil(clock.time + 60 * DAY);
   people.workUntil(sales, stormEnds);
-  loseLedgers(world, sales, stormEnds);
+  strike(world, service, sales, stormEnds);
   for (const { sale, paid } of sold) {
     if (!paid) clock.at(dice.between(clock.time, stormEnds), () => void pay(world, service, sale));
     for (let n = dice.between(1, 4); n > 0; n--) {
@@ -90,7 +94,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
 
   // Healing: faults end, requests under way end, the sweeper sweeps, and somebody looks at every charge once.
   heal(world);
-  const hasHeard = () => sales.every(({ id }) => world.paid.has(id));
+  const hasHeard = () => sales.every((sale) => world.paid.has(world.nameOf(sale)));
   await clock.run(
     clock.time + 20 * MINUTE,
     () => clients.busy === 0 && service.promised().size === 0 && hasHeard(),
@@ -99,10 +103,17 @@ async function story(world: World, seed: number): Promise<Outcome> {
   await clock.run(clock.time + 30 * MINUTE);
   const overdue = countOverdue(world);
   if (overdue > 0) world.violation(`I8: nobody woke ${overdue} overdue charges`);
+  let looking = sales.length;
   for (const sale of sales) {
-    const lost = world.disk(world.nameOf(sale)).isEmpty();
-    void (lost ? clients.describe(sale, "found again") : clients.look(sale));
+    // A side that went back in time notices it when the two speak next.
+    const disk = world.disk(world.nameOf(sale));
+    const hasLost = disk.isEmpty() || world.counts.rolledBack + world.counts.d1Restored > 0;
+    const looked = hasLost ? clients.describe(sale, "found again") : clients.look(sale);
+    void looked.then(() => {
+      looking -= 1;
+    });
   }
+  await clock.run(clock.time + 20 * MINUTE, () => looking === 0);
   // Whatever is left to people is ended by them; then the channel is watched for a month.
   people.workUntil(sales, clock.time + 2 * DAY);
   await clock.run(clock.time + 2 * DAY, () => people.left(sales) === 0);
@@ -152,6 +163,9 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
     resolved: world.observer.resolved,
     overruled: world.observer.overruled,
     lost: world.counts.lost,
+    rolledBack: world.counts.rolledBack,
+    d1Restored: world.counts.d1Restored,
+    skewed: world.counts.skewed,
     alerts: Object.fromEntries(world.alerts),
     trace: world.trace.lines,
   };

@@ -10,6 +10,14 @@ export class Disk {
   /** The one alarm, ms on the clocks of the machines. */
   alarmAt: number | null = null;
   alarmRunning = false;
+  /** It was set during a run of the alarm: a dead man's switch may stand in its place for a while. */
+  alarmSetInRun = false;
+  /** Something was done in the run of the alarm that is on. */
+  usedInRun = false;
+  /** How often in a row a run of it died, and how many runs there were in this minute. */
+  alarmFailures = 0;
+  alarmMinute = 0;
+  alarmsInMinute = 0;
   /** The platform lost an alarm, and no other has been set since. */
   alarmLost = false;
   transactions = 0;
@@ -107,6 +115,7 @@ export function openStorage(disk: Disk, hooks: StorageHooks): LedgerStorage {
       hooks.check();
       if (!Number.isFinite(at)) hooks.violation(`an alarm at ${at}`);
       disk.alarmAt = at;
+      disk.alarmSetInRun = disk.alarmRunning;
       disk.alarmLost = false;
       if (depth === 0) hooks.alarmSet();
     },
@@ -132,6 +141,7 @@ export function openStorage(disk: Disk, hooks: StorageHooks): LedgerStorage {
       }
       if (level === 0) {
         disk.transactions += 1;
+        disk.usedInRun = disk.alarmRunning;
         if (disk.alarmAt !== alarm.at) hooks.alarmSet();
         hooks.afterCommit();
       }

@@ -42,6 +42,11 @@ const START = Date.UTC(2027, 0, 15);
 /** An alarm that runs longer than this hangs. */
 const ALARM_HANGS_MS = 180_000;
 const ALARM_RETRY_MS = 2_000;
+/** The platform repeats a failed alarm as often. */
+const ALARM_RETRIES_MAX = 6;
+/** More alarms of one ledger in a minute than anybody can have a use for. */
+const ALARM_STORM = 300;
+const BEFORE_SENDING_MS = 3_100;
 
 export class World {
   readonly dice: Dice;
@@ -52,14 +57,22 @@ export class World {
   readonly histories = new Histories();
   readonly trace: Trace;
   readonly commands: SimulatedQueue<CommandMessage>;
+  /** Messages the queue gave up on; somebody sends them again when the faults are over. */
+  readonly deadLetters: CommandMessage[] = [];
   readonly disks = new Map<string, Disk>();
   readonly #instances = new Map<string, Instance>();
   readonly #machines = new Set<Machine>();
-  readonly #chargeNames = new Map<string, string>();
-  /** Ledgers that were put back to an older state: what they accept until they notice is nobody's fault. */
+  /** Which ledger has sent a number to the channel. */
+  readonly #senders = new Map<string, { disk: Disk }>();
+  /** When a charge's last refund was sent, ms on the clocks of the machines. */
+  readonly #sentAt = new Map<string, { number: string; at: number }>();
+  /** Ledgers that were put back to an older state, and the orders they are about: what they do until they notice is excused. */
   readonly rolledBack = new Set<string>();
+  readonly excused = new Set<string>();
   /** Charges whose payment was acknowledged. */
   readonly paid = new Set<string>();
+  /** Promises that D1 did not take. If the queue fails too, and yet has them, who asked was told of an error. */
+  readonly unstored = new Set<string>();
   /** Every key of every merchant. */
   readonly keys: string[] = [];
   faults: WorldFaults = CALM;
@@ -85,14 +98,23 @@ export class World {
     this.clock = new VirtualClock(START, this.dice.fork());
     this.d1 = new SimulatedD1(this.clock, this.dice.fork());
     const violation = (words: string) => this.violation(words);
-    this.observer = new Observer(violation, this.histories);
+    this.observer = new Observer(violation, this.histories, (number) => this.channel.isUnderWay(number));
     this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, kind) => {
       void this.#deliverNotice(verdict, kind);
     });
+    this.channel.isBooked = (number) => {
+      const { disk } = this.#senders.get(number) ?? {};
+      const state = disk && this.observer.look(disk).refunds.get(`re_${number}`)?.state;
+      return state === "succeeded" || state === "failed";
+    };
+    this.channel.isExcused = (orderNo) => this.excused.has(orderNo);
     // The settings of wrangler.toml.
     const settings = { batchSize: 10, batchWaitMs: 1000, concurrency: 5 };
     this.commands = new SimulatedQueue(this.clock, this.dice.fork(), settings);
     this.commands.machine = () => this.machine();
+    // While neither the ledger nor D1 takes a command, the queue is all there is: it is trusted with it.
+    this.commands.mayLose = ({ command }) => command === undefined;
+    this.commands.giveUp = (message) => this.deadLetters.push(message);
   }
 
   violation(words: string): void {
@@ -107,14 +129,15 @@ export class World {
   /** What the product writes to its log: alerts are counted, and never a reason to be content. */
   logged(level: "warn" | "error", line: string): void {
     this.note(level, line);
-    const { alert } = line.startsWith("{") ? (JSON.parse(line) as { alert?: string }) : {};
-    if (alert !== undefined) this.alerts.set(alert, (this.alerts.get(alert) ?? 0) + 1);
+    if (!line.startsWith("{")) return;
+    const { alert, refund } = JSON.parse(line) as { alert?: string; refund?: string };
+    if (alert === undefined) return;
+    this.alerts.set(alert, (this.alerts.get(alert) ?? 0) + 1);
+    if (alert === "command_not_stored" && refund !== undefined) this.unstored.add(refund);
   }
 
   nameOf(charge: Pick<Charge, "app" | "livemode" | "id">): string {
-    const name = ledgerName(charge.app, charge.livemode, charge.id);
-    this.#chargeNames.set(charge.id, name);
-    return name;
+    return ledgerName(charge.app, charge.livemode, charge.id);
   }
 
   /** A machine of the Worker's, for one call. */
@@ -219,19 +242,26 @@ export class World {
   wipe(name: string): void {
     this.kill(name);
     const disk = this.disk(name);
+    const [app, mode, charge] = name.split("/") as [string, string, string];
+    const [row] = this.d1.rows(
+      "SELECT ledger_opened_at AS opened FROM charges WHERE app = ? AND livemode = ? AND id = ?",
+      ...[app, mode === "live" ? 1 : 0, charge],
+    );
     disk.wipe();
-    this.observer.forget(disk);
+    // Who has never told D1 of anything has done nothing yet.
+    this.observer.forget(disk, mode === "live" && row?.opened != null ? "freeze" : "go on");
     this.histories.forget(name);
     this.counts.lost += 1;
     this.note("wiped", name);
   }
 
   /** A ledger goes back to what it was. */
-  rollBack(name: string, snapshot: DiskSnapshot): void {
+  rollBack(name: string, orderNo: string, snapshot: DiskSnapshot): void {
     this.kill(name);
+    this.excused.add(orderNo);
     const disk = this.disk(name);
     disk.restore(snapshot);
-    this.observer.forget(disk);
+    this.observer.forget(disk, "catch up");
     this.histories.forget(name);
     this.rolledBack.add(name);
     this.counts.rolledBack += 1;
@@ -295,6 +325,7 @@ export class World {
         if (instance.gone !== null) throw new Gone("storage is closed");
       },
       beforeCommit: () => {
+        if (this.dice.chance(this.faults.storageThrows)) throw new Error("storage is overloaded");
         if (!this.dice.chance(this.faults.crashBeforeCommit)) return;
         this.#leave(instance);
         throw new Gone("crashed before the commit");
@@ -313,6 +344,8 @@ export class World {
       facts: (order) => this.channel.port.facts(order),
       refund: (order, account, now, signal) => {
         this.note("refund", order.number, order.attempt, order.amount);
+        this.#senders.set(order.number, instance);
+        instance.disk.usedInRun = instance.disk.alarmRunning;
         this.#checkSubmission(instance, order);
         return alive(() => this.channel.port.refund(order, account, now, signal));
       },
@@ -354,8 +387,20 @@ export class World {
       this.violation(`${order.number} was sent before its payment was confirmed`);
     }
     if (cover?.charge.paid !== true) this.violation(`${order.number} was sent before anything was paid`);
+    this.#checkSpacing(instance.disk.name, order.number);
     if (this.#stored(instance, order)?.resolution !== undefined) {
       this.violation(`${order.number} was sent although a person had ended it`);
+    }
+  }
+
+  /** What comes before a submission leaves takes up to three seconds. */
+  #checkSpacing(name: string, number: string): void {
+    const before = this.#sentAt.get(name);
+    const at = this.clock.now();
+    this.#sentAt.set(name, { number, at });
+    if (before === undefined || before.number === number) return;
+    if (at - before.at < this.channel.spacingMs - BEFORE_SENDING_MS) {
+      this.violation(`${number} was sent ${at - before.at} ms after ${before.number}`);
     }
   }
 
@@ -394,6 +439,7 @@ export class World {
   }
 
   async #fire(disk: Disk): Promise<void> {
+    if (this.#isStorm(disk)) return;
     disk.alarmRunning = true;
     const started = this.clock.time;
     const again = this.dice.chance(this.faults.alarmTwice);
@@ -401,6 +447,7 @@ export class World {
     for (const _run of again ? [1, 2] : [1]) {
       this.counts.alarms += 1;
       this.note("alarm", disk.name);
+      disk.usedInRun = false;
       const instance = this.#instance(disk.name);
       try {
         await Promise.race([
@@ -416,17 +463,38 @@ export class World {
       crashed = instance.gone !== null;
     }
     disk.alarmRunning = false;
-    if (disk.alarmAt !== null) this.#schedule(disk);
-    // The platform repeats an alarm whose machine died, unless the handler had set another one.
-    else if (crashed) {
-      disk.alarmAt = this.clock.now() + ALARM_RETRY_MS;
+    if (disk.alarmAt !== null) {
+      disk.alarmFailures = 0;
       this.#schedule(disk);
-    } else this.observer.committed(disk, this.clock.now());
+    } else if (crashed) this.#repeat(disk);
+    else this.observer.committed(disk, this.clock.now());
+  }
+
+  /** The platform repeats an alarm whose machine died, unless the handler had set another one; not for ever. */
+  #repeat(disk: Disk): void {
+    if (disk.usedInRun) this.violation(`I8: ${disk.name} worked in its alarm before it had set another one`);
+    disk.alarmFailures += 1;
+    if (disk.alarmFailures > ALARM_RETRIES_MAX || this.dice.chance(this.faults.alarmForgotten)) {
+      disk.alarmFailures = 0;
+      disk.alarmLost = true;
+      return;
+    }
+    disk.alarmAt = this.clock.now() + ALARM_RETRY_MS;
+    this.#schedule(disk);
+  }
+
+  #isStorm(disk: Disk): boolean {
+    const minute = Math.floor(this.clock.time / 60_000);
+    if (disk.alarmMinute !== minute) disk.alarmsInMinute = 0;
+    disk.alarmMinute = minute;
+    disk.alarmsInMinute += 1;
+    if (disk.alarmsInMinute < ALARM_STORM) return false;
+    this.violation(`I8: the alarm of ${disk.name} fires again and again`);
+    return true;
   }
 
   async #deliverNotice(verdict: Verdict, kind: NoticeKind): Promise<void> {
-    const book = this.channel.books.get(verdict.number);
-    const name = book === undefined ? undefined : this.#chargeNames.get(book.charge);
+    const name = this.#senders.get(verdict.number)?.disk.name;
     if (name === undefined) return;
     const refund = `re_${verdict.number}`;
     // Who still waits for the outcome believes what is signed; only a final state is defended by asking.
@@ -439,7 +507,8 @@ export class World {
       const ledger = this.#stub(name, (call) => call());
       const answer = await ledger.apply({ ...CALL, refund, verdict, source: "notice" });
       // Its ledger was lost, rolled back or is older than the Worker: the channel will have to come again.
-      const isAway = "refusal" in answer && (answer.refusal.code === "unsupported" || this.rolledBack.has(name));
+      const isAway =
+        "refusal" in answer && (answer.refusal.code === "unsupported" || this.rolledBack.has(name));
       if ("unhydrated" in answer || isAway) throw new Gone("later");
       if (!("ok" in answer)) this.violation(`a notice about ${refund} found ${JSON.stringify(answer)}`);
     } catch {

@@ -1,10 +1,10 @@
 // One run: merchants with endpoints of every kind, days of events among faults, healing, rest, and what must be true
 // then. The seed decides everything, so a run that breaks something can be watched again.
 import { mintId } from "../../../src/ids.ts";
+import { onPlatform } from "../platform.ts";
 import { Trace } from "../trace.ts";
 import { checkAtRest, checkRecovered } from "./at-rest.ts";
 import { Merchant } from "./merchant.ts";
-import { onPlatform } from "../platform.ts";
 import type { Behaviour } from "./receivers.ts";
 import { DeliveryWorld, type Mutant, REFUND_EVENTS } from "./world.ts";
 

@@ -12,12 +12,12 @@ import { refuseUrl } from "../../../src/webhooks/url-guard.ts";
 import { type DeliveryQueues, wakeDeliveries } from "../../../src/webhooks/wake.ts";
 import { Dice } from "../../emulators/dice.ts";
 import { SimulatedD1 } from "../d1.ts";
+import { Machine, type MachineFaults } from "../machine.ts";
+import { type QueueMessage, SimulatedQueue } from "../queue.ts";
 import type { Trace } from "../trace.ts";
 import { VirtualClock } from "../virtual-clock.ts";
-import { Machine, type MachineFaults } from "../machine.ts";
 import { Mirror } from "./mirror.ts";
 import { Observer } from "./observer.ts";
-import { type QueueMessage, SimulatedQueue } from "../queue.ts";
 import { Receivers } from "./receivers.ts";
 
 /** Something about the service that is made wrong on purpose, to see that it is noticed. */
