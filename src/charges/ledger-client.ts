@@ -43,8 +43,9 @@ export async function callLedger<Answer>(
       // A new stub each time: one that has failed stays broken.
       const ledger = env.LEDGERS.getByName(name, locationHint === null ? {} : { locationHint });
       const outcome = await within(sleep, call(ledger as unknown as LedgerSurface), left);
-      if (outcome !== "late") return { answer: outcome.done, inDoubt: failed === "unknown" };
-      failed = "unknown";
+      // A call that may still be on its way could arrive behind the next one, and make what that was refused.
+      if (outcome === "late") return { failed: "unknown" };
+      return { answer: outcome.done, inDoubt: failed === "unknown" };
     } catch (error) {
       // What cannot be serialised was never sent: a mistake of ours, and no doubt about the outcome.
       if (error instanceof Error && error.name === "DataCloneError") throw error;

@@ -152,8 +152,12 @@ export class SimulatedChannel {
     return sum;
   }
 
-  /** Whether a submission of the number is still to land. */
-  isUnderWay(number: string): boolean {
+  /** Whether a submission is still to land that could move money. */
+  mayStillMove(number: string): boolean {
+    return this.#isUnderWay(number) && this.books.get(number)?.taken !== true;
+  }
+
+  #isUnderWay(number: string): boolean {
     return (this.#underWay.get(number) ?? 0) > 0;
   }
 
@@ -266,7 +270,7 @@ export class SimulatedChannel {
     // A number that was only turned away may be submitted again; one that was taken and ended stays as it is.
     if (!book.taken) {
       // Most dangerous while another submission of the number is still to land.
-      const risk = this.isUnderWay(order.number) ? 3 : 1;
+      const risk = this.#isUnderWay(order.number) ? 3 : 1;
       if (dice.chance(this.faults.transientNo * risk)) {
         if (dice.chance(0.5)) {
           book.state = "declined";
@@ -379,6 +383,7 @@ export class SimulatedChannel {
     this.#later(dice.between(1000, 300_000), () => {
       // A second chance may have ended it otherwise meanwhile.
       if (book.state !== state) return;
+      book.misread = true;
       if (state === "succeeded") {
         book.state = "returned";
       } else {

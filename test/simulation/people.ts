@@ -88,7 +88,8 @@ export class People {
       if (answer.status !== 200) return this.#excuse(sale, refund, answer);
       const other = this.#ended.get(refund) ?? by;
       this.#ended.set(refund, other);
-      if (other !== by) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
+      const isForgotten = this.#world.rolledBack.has(this.#world.nameOf(sale));
+      if (other !== by && !isForgotten) this.#world.violation(`${other} and ${by} have both ended ${refund}`);
       this.#check(sale, refund, by, before === undefined ? held : undefined);
       if (dice.chance(0.4)) channel.overrule(refundOrderNo(refund), dice.between(HOUR, OVERRULED_WITHIN_MS));
       break;

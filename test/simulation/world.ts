@@ -71,6 +71,8 @@ export class World {
   readonly excused = new Set<string>();
   /** Charges whose payment was acknowledged. */
   readonly paid = new Set<string>();
+  /** Charges whose ledgers found D1 ahead of them: they had been put back, or were given an old view after a loss. */
+  readonly behind = new Set<string>();
   /** Promises that D1 did not take. If the queue fails too, and yet has them, who asked was told of an error. */
   readonly unstored = new Set<string>();
   /** Every key of every merchant. */
@@ -98,7 +100,7 @@ export class World {
     this.clock = new VirtualClock(START, this.dice.fork());
     this.d1 = new SimulatedD1(this.clock, this.dice.fork());
     const violation = (words: string) => this.violation(words);
-    this.observer = new Observer(violation, this.histories, (number) => this.channel.isUnderWay(number));
+    this.observer = new Observer(violation, this.histories, (number) => this.channel.mayStillMove(number));
     this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, kind) => {
       void this.#deliverNotice(verdict, kind);
     });
@@ -130,9 +132,14 @@ export class World {
   logged(level: "warn" | "error", line: string): void {
     this.note(level, line);
     if (!line.startsWith("{")) return;
-    const { alert, refund } = JSON.parse(line) as { alert?: string; refund?: string };
+    const { alert, refund, charge } = JSON.parse(line) as {
+      alert?: string;
+      refund?: string;
+      charge?: string;
+    };
     if (alert === undefined) return;
     this.alerts.set(alert, (this.alerts.get(alert) ?? 0) + 1);
+    if (alert === "ledger_behind" && charge !== undefined) this.behind.add(charge);
     if (alert === "command_not_stored" && refund !== undefined) this.unstored.add(refund);
   }
 
@@ -398,7 +405,9 @@ export class World {
     const before = this.#sentAt.get(name);
     const at = this.clock.now();
     this.#sentAt.set(name, { number, at });
-    if (before === undefined || before.number === number) return;
+    if (before === undefined || before.number === number || this.rolledBack.has(name)) return;
+    // What the channel turns away was not sent.
+    if (this.channel.faults.throttle > 0) return;
     if (at - before.at < this.channel.spacingMs - BEFORE_SENDING_MS) {
       this.violation(`${number} was sent ${at - before.at} ms after ${before.number}`);
     }
@@ -472,7 +481,9 @@ export class World {
 
   /** The platform repeats an alarm whose machine died, unless the handler had set another one; not for ever. */
   #repeat(disk: Disk): void {
-    if (disk.usedInRun) this.violation(`I8: ${disk.name} worked in its alarm before it had set another one`);
+    const isLeft = !this.observer.isAtRest(disk);
+    if (disk.usedInRun && isLeft)
+      this.violation(`I8: ${disk.name} worked in its alarm before it had set another one`);
     disk.alarmFailures += 1;
     if (disk.alarmFailures > ALARM_RETRIES_MAX || this.dice.chance(this.faults.alarmForgotten)) {
       disk.alarmFailures = 0;

@@ -70,9 +70,7 @@ export class Merchant {
         const now = clock.now();
         const happened = insertEvent(db, this.tenant, event);
         const fannedOut = insertDeliveries(db, this.tenant, event, now);
-        let written: unknown[] = [];
-        if (!this.#world.mutant.flushesInTwo) [, written] = await db.batch([happened, fannedOut]);
-        else if ((await happened).meta.changes > 0) written = await fannedOut;
+        const [, written] = await db.batch([happened, fannedOut]);
         // The ledger is done with it; who dies here leaves the rest to the cron.
         void this.#world.wake(machine, toWake(this.tenant, written));
         return true;

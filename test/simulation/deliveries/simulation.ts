@@ -6,7 +6,7 @@ import { Trace } from "../trace.ts";
 import { checkAtRest, checkRecovered } from "./at-rest.ts";
 import { Merchant } from "./merchant.ts";
 import type { Behaviour } from "./receivers.ts";
-import { DeliveryWorld, type Mutant, REFUND_EVENTS } from "./world.ts";
+import { DeliveryWorld, REFUND_EVENTS } from "./world.ts";
 
 export interface DeliveryOutcome {
   seed: number;
@@ -35,7 +35,6 @@ export interface DeliveryOutcome {
 
 export interface DeliveryOptions {
   keepTrace?: number;
-  mutant?: Mutant;
 }
 
 const SECOND = 1000;
@@ -51,7 +50,7 @@ export async function simulateDeliveries(
   seed: number,
   options: DeliveryOptions = {},
 ): Promise<DeliveryOutcome> {
-  const world = new DeliveryWorld(seed, new Trace(options.keepTrace ?? 0), options.mutant ?? {});
+  const world = new DeliveryWorld(seed, new Trace(options.keepTrace ?? 0));
   const platform = {
     clock: world.clock,
     dice: world.dice.fork(),

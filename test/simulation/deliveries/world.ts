@@ -20,15 +20,6 @@ import { Mirror } from "./mirror.ts";
 import { Observer } from "./observer.ts";
 import { Receivers } from "./receivers.ts";
 
-/** Something about the service that is made wrong on purpose, to see that it is noticed. */
-export interface Mutant {
-  /** Wraps what an attempt is made with. */
-  tools?: (tools: DeliveryTools, db: Database) => DeliveryTools;
-  sweepless?: boolean;
-  wakeless?: boolean;
-  flushesInTwo?: boolean;
-}
-
 const START = Date.UTC(2027, 0, 15);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -46,7 +37,6 @@ export class DeliveryWorld {
   readonly fast: SimulatedQueue<DeliveryMessage>;
   readonly slow: SimulatedQueue<DeliveryMessage>;
   readonly trace: Trace;
-  readonly mutant: Mutant;
   readonly random: Random;
   readonly violations: string[] = [];
   readonly counts = { crashes: 0, freezes: 0, unsent: 0, failedCalls: 0, alerts: 0, sweeps: 0, buried: 0 };
@@ -58,9 +48,8 @@ export class DeliveryWorld {
   readonly deadLetters: DeliveryMessage[] = [];
   #sweptAt = 0;
 
-  constructor(seed: number, trace: Trace, mutant: Mutant) {
+  constructor(seed: number, trace: Trace) {
     this.trace = trace;
-    this.mutant = mutant;
     this.dice = new Dice(seed);
     this.clock = new VirtualClock(START, this.dice.fork());
     this.d1 = new SimulatedD1(this.clock, this.dice.fork());
@@ -133,7 +122,6 @@ export class DeliveryWorld {
   }
 
   async wake(machine: Machine, deliveries: readonly Wakeable[], delaySeconds = 0): Promise<void> {
-    if (this.mutant.wakeless) return;
     await machine.through(() => wakeDeliveries(this.queues(machine), deliveries, delaySeconds));
   }
 
@@ -150,7 +138,7 @@ export class DeliveryWorld {
   sweepForEver(): void {
     this.clock.after(MINUTE, () => {
       this.sweepForEver();
-      if (this.cronIsDown || this.mutant.sweepless) return;
+      if (this.cronIsDown) return;
       const now = this.clock.now();
       if (now - this.#sweptAt < HOUR && !this.observer.mirror.isAnythingDue(now)) return;
       this.#sweptAt = now;
@@ -163,7 +151,7 @@ export class DeliveryWorld {
 
   #tools(machine: Machine): DeliveryTools {
     let attempt = { delivery: "", number: 0 };
-    const tools: DeliveryTools = {
+    return {
       now: () => this.clock.now(),
       random: this.random,
       scale: 1,
@@ -192,7 +180,6 @@ export class DeliveryWorld {
         this.violation(`${kind} ${JSON.stringify(facts)}`);
       },
     };
-    return this.mutant.tools?.(tools, this.db(machine)) ?? tools;
   }
 
   #queue(lane: Lane, settings: ConstructorParameters<typeof SimulatedQueue>[2]) {
