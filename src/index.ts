@@ -1,5 +1,6 @@
 // The Worker: gives each kind of call to the part that knows it, and decides nothing itself.
 import { app } from "./app.ts";
+import { patient } from "./db/patience.ts";
 import type { Env } from "./env.ts";
 import { isLocalDevelopment } from "./env.ts";
 import type { CommandMessage } from "./reconciliation/command.ts";
@@ -20,25 +21,25 @@ export default {
         { status: 503, headers: { "Retry-After": "60", "Cache-Control": "no-store" } },
       );
     }
-    return app.fetch(request, env, ctx);
+    return app.fetch(request, patient(env), ctx);
   },
 
   async queue(batch, env) {
     switch (batch.queue) {
       case "webhook-deliveries":
       case "webhook-deliveries-slow":
-        return consumeDeliveries(batch, env);
+        return consumeDeliveries(batch, patient(env));
       case "ledger-commands":
-        return consumeCommands(batch as MessageBatch<CommandMessage>, env);
+        return consumeCommands(batch as MessageBatch<CommandMessage>, patient(env));
       case "dead-letters":
-        return consumeDeadLetters(batch, env);
+        return consumeDeadLetters(batch, patient(env));
       default:
         throw new Error(`unknown queue: ${batch.queue}`);
     }
   },
 
   async scheduled(controller, env) {
-    await sweep(controller.cron, env, controller.scheduledTime);
+    await sweep(controller.cron, patient(env), controller.scheduledTime);
   },
 } satisfies ExportedHandler<Env, unknown>;
 

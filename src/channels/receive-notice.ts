@@ -2,6 +2,7 @@
 // for what nobody here knows. It is acknowledged once it is kept, and never before.
 import { CALL } from "../charges/ledger-calls.ts";
 import { callLedger } from "../charges/ledger-client.ts";
+import { areOwnLedgers } from "../charges/own-ledgers.ts";
 import { findPaidCharge } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import { recordDispute } from "../disputes/record-dispute.ts";
@@ -31,6 +32,8 @@ export async function receiveNotice(
     channel.noticeAnswer?.(outcome) ?? { status: STATUS[outcome], body: null };
   try {
     const { app, livemode } = path;
+    // The channel says it again, until it reaches the ledgers that know what it is about.
+    if (livemode && !(await areOwnLedgers(env, database(env, app, livemode)))) return answer("failed");
     const accounts = await listNoticeAccounts(database(env, app, livemode), app, livemode, path.channel);
     const reading = await readByAny(channel, accounts, notice, now);
     if (reading.kind === "refused") {

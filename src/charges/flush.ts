@@ -28,7 +28,7 @@ export async function flushToD1(
     writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));
   }
   const made = db
-    .select({ count: count() })
+    .select({ count: count(), versions: sql<number>`coalesce(sum(${refunds.version}), 0)` })
     .from(refunds)
     .where(
       and(eq(refunds.app, charge.app), eq(refunds.livemode, charge.livemode), eq(refunds.charge, charge.id)),
@@ -37,12 +37,12 @@ export async function flushToD1(
   // when any that the ledger does not know is one too many.
   const results = await db.batch([held, ...writes, made]);
   const [before] = results[0] as { version: number }[];
-  const [after] = results.at(-1) as { count: number }[];
+  const [after] = results.at(-1) as { count: number; versions: number }[];
   // Behind the charge and the refunds: event, its deliveries, event, its deliveries …
   const announced = results.slice(2 + batch.refunds.length, -1) as unknown[];
   const deliveries = announced.filter((_, i) => i % 2 === 1).flat();
   return {
-    receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0 },
+    receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0, versions: after?.versions ?? 0 },
     deliveries: toWake(charge, deliveries),
   };
 }

@@ -35,12 +35,17 @@ export interface FlushBatch {
   now: number;
 }
 
-/** What D1 holds of the charge: more than the ledger knows of means that the ledger was rolled back. */
+/**
+ * What D1 holds of the charge. More than the ledger knows of means that the ledger was rolled back; less than it was told
+ * before, that D1 was.
+ */
 export interface FlushReceipt {
   /** The charge's version before this batch. */
   version: number;
   /** How many refunds of the charge D1 has after it. */
   refunds: number;
+  /** The sum of their versions. */
+  versions: number;
 }
 
 export interface LedgerPorts {

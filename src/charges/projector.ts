@@ -18,6 +18,8 @@ interface Batch {
   outbox: number[];
   /** How many refunds the ledger knows of. */
   known: number;
+  /** The sum of the versions that D1 must have of them after it. */
+  versions: number;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -44,6 +46,7 @@ export class Projector {
   async #run(): Promise<void> {
     // Not before the caller holds the promise: the end of the run must come after its beginning is known.
     await null;
+    let retold = false;
     try {
       for (let round = 0; round < ROUNDS_MAX && this.retryAt <= this.#ports.now(); round++) {
         const book = this.#books.enter();
@@ -53,6 +56,10 @@ export class Projector {
         this.#failures = 0;
         this.#markSynced(batch);
         if (receipt.version > batch.flush.version || receipt.refunds > batch.known) await this.#catchUp();
+        else if (receipt.versions < batch.versions && !retold) {
+          retold = true;
+          this.retell();
+        }
       }
     } catch (error) {
       this.#failed(error);
@@ -79,6 +86,8 @@ export class Projector {
     const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
     if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
     const outbox = book.outbox(EVENTS_MAX);
+    const sent = new Set(refunds);
+    const versions = book.refunds.map((refund) => (sent.has(refund) ? refund.version : refund.synced));
     const flush: FlushBatch = {
       charge: book.charge,
       version: book.version,
@@ -94,6 +103,7 @@ export class Projector {
       flush,
       outbox: outbox.map(({ id }) => id),
       known: book.refunds.length,
+      versions: versions.reduce((sum, version) => sum + version, 0),
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -139,6 +149,19 @@ export class Projector {
       charge: projection.charge.id,
       livemode: projection.charge.livemode,
     });
+  }
+
+  /** D1 has forgotten what it was told, because it was put back to the past: it is told all of it again. */
+  retell(): void {
+    const book = this.#books.enter();
+    if (book === null) return;
+    const syncDueAt = this.#ports.now();
+    this.#books.write(() => {
+      for (const refund of book.refunds) book.save({ ...refund, synced: 0, syncDueAt });
+      book.saveCover({ ...book.cover, synced: 0, syncDueAt });
+      this.#books.arm();
+    });
+    this.#ports.alert("database_behind", { charge: book.charge.id, livemode: book.charge.livemode });
   }
 
   /** D1 may hang: whoever waits for it stops at some time. */

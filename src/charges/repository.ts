@@ -1,5 +1,5 @@
 // Charges in D1: their first recording, what ledgers are hydrated from, and what can be asked across charges.
-import { and, eq, inArray, lt, lte, min, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, lte, min, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
@@ -146,16 +146,26 @@ export interface OverdueCharge {
   charge: string;
 }
 
-/** Ledgers whose next step is long overdue, the longest first: at most `limit`. `before` in ms. */
+/** The fingerprint of the ledgers that the database belongs to; null before the first charge. */
+export async function findLedgerNamespace(db: Database): Promise<string | null> {
+  const [row] = await db.select().from(ledgerNamespaces).orderBy(desc(ledgerNamespaces.id)).limit(1);
+  return row?.fingerprint ?? null;
+}
+
+/**
+ * Ledgers whose next step is long overdue, the longest first: at most `limit`; without `live`, those of test mode alone.
+ * `before` in ms.
+ */
 export async function listOverdueCharges(
   db: Database,
   before: number,
   limit: number,
+  live = true,
 ): Promise<OverdueCharge[]> {
   return db
     .select({ app: refunds.app, livemode: refunds.livemode, charge: refunds.charge })
     .from(refunds)
-    .where(lte(refunds.dueAt, before))
+    .where(and(lte(refunds.dueAt, before), live ? undefined : eq(refunds.livemode, false)))
     .groupBy(refunds.app, refunds.livemode, refunds.charge)
     .orderBy(min(refunds.dueAt))
     .limit(limit);

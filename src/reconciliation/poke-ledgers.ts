@@ -2,6 +2,7 @@
 // and hands a ledger that has nothing what D1 knows of it. It asks no channel anything; the alarm does the work.
 import { CALL, type Hydration } from "../charges/ledger-calls.ts";
 import { callLedger } from "../charges/ledger-client.ts";
+import { areOwnLedgers } from "../charges/own-ledgers.ts";
 import {
   findHydration,
   listOverdueCharges,
@@ -15,7 +16,7 @@ const OVERDUE_MS = 600_000;
 const PAGE = 50;
 
 export async function pokeLedgers(env: Env, db: Database, now: number): Promise<void> {
-  const overdue = await listOverdueCharges(db, now - OVERDUE_MS, PAGE);
+  const overdue = await listOverdueCharges(db, now - OVERDUE_MS, PAGE, await areOwnLedgers(env, db));
   await Promise.allSettled(overdue.map((reference) => poke(env, db, reference, now)));
 }
 

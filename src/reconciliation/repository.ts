@@ -56,6 +56,17 @@ export async function postponeCommand(db: Database, row: CommandRow, dueAt: numb
     .where(and(ofRefund(row.app, row.livemode, row.refund), isNotNull(commands.dueAt)));
 }
 
-export async function listDueCommands(db: Database, now: number, limit: number): Promise<CommandRow[]> {
-  return db.select().from(commands).where(lte(commands.dueAt, now)).orderBy(asc(commands.dueAt)).limit(limit);
+/** Commands that are due, the longest first; without `live`, those of test mode alone. */
+export async function listDueCommands(
+  db: Database,
+  now: number,
+  limit: number,
+  live = true,
+): Promise<CommandRow[]> {
+  return db
+    .select()
+    .from(commands)
+    .where(and(lte(commands.dueAt, now), live ? undefined : eq(commands.livemode, false)))
+    .orderBy(asc(commands.dueAt))
+    .limit(limit);
 }

@@ -1,5 +1,6 @@
 // Stored commands find their way to their ledgers: woken by a queue message, and swept by the cron when none comes.
 
+import { areOwnLedgers } from "../charges/own-ledgers.ts";
 import type { Database } from "../db/client.ts";
 import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
@@ -38,14 +39,18 @@ export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: 
 async function take(env: Env, message: CommandMessage): Promise<void> {
   const { app, livemode, refund, command } = message;
   const db = database(env, app, livemode);
+  const own = () => !livemode || areOwnLedgers(env, db);
   if (command === undefined) {
+    if (!(await own())) return;
     const row = await findCommand(db, app, livemode, refund);
     if (row !== undefined && row.dueAt !== null) await attempt(env, db, row, Date.now());
     return;
   }
   // Nothing but this message knows of the command: it ends in the ledger, in D1, or in another message, because
   // retries are counted and an outage may outlast them.
-  const answered = await replayCommand(env, command).catch(() => false);
+  // While D1 cannot say whose ledgers these are, they are those of the Worker that made the promise.
+  const mayReplay = await Promise.resolve(own()).catch(() => true);
+  const answered = mayReplay && (await replayCommand(env, command).catch(() => false));
   if (answered) return;
   const stored = await within(sleep, storeCommand(db, command, Date.now()), STORE_TIMEOUT_MS).catch(
     () => "late",
@@ -55,7 +60,7 @@ async function take(env: Env, message: CommandMessage): Promise<void> {
 
 /** Replays what is due, oldest first. */
 export async function sweepCommands(env: Env, db: Database, now: number): Promise<void> {
-  const due = await listDueCommands(db, now, PAGE);
+  const due = await listDueCommands(db, now, PAGE, await areOwnLedgers(env, db));
   await Promise.allSettled(due.map((row) => attempt(env, db, row, now)));
 }
 

@@ -68,7 +68,7 @@ export class Bench {
       mayCall: async () => true,
       flush: async (batch) => {
         this.flushes.push(batch);
-        return { version: 0, refunds: batch.refunds.length };
+        return { version: 0, refunds: batch.refunds.length, versions: Number.POSITIVE_INFINITY };
       },
       projection: async () => null,
       alert: (kind) => this.alerts.push(kind),

@@ -25,7 +25,8 @@ export async function checkAtRest(
     if (cover === null) continue;
     const [{ n } = { n: 0 }] = world.disk(world.nameOf(sale)).exec("SELECT count(*) AS n FROM outbox", []);
     if (n !== 0) world.violation(`I9: ${n} events of ${sale.id} are kept although D1 has them`);
-    if (world.paid.has(world.nameOf(sale)) !== cover.charge.paid)
+    const wasPaid = world.paid.has(world.nameOf(sale));
+    if (wasPaid !== cover.charge.paid && !world.rolledBack.has(world.nameOf(sale)))
       world.violation(`I4: ${sale.id} forgot its payment`);
     checkProjection(world, cover.charge, list, cover.freeze);
     checkDisputes(world, cover.charge, clients.disputes);
@@ -60,6 +61,8 @@ function checkMoney(world: World, charge: Sale, refunds: Refund[], frozen: boole
       if (refund.state !== resolution?.outcome) world.violation(`${refund.id} ended without anybody's word`);
     } else if (moved !== (refund.state === "succeeded")) {
       if (frozen && book?.lied && refund.attention === "conflict") continue;
+      // A ledger that went back does not know what it had sent: the next answer is all it goes by.
+      if (world.excused.has(charge.orderNo) && refund.attempts < (book?.landings ?? 0)) continue;
       world.violation(`I3: ${refund.id} is ${refund.state}; the channel says ${book?.state ?? "nothing"}`);
     }
   }

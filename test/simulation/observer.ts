@@ -3,7 +3,7 @@
 import type { Cover } from "../../src/charges/book.ts";
 import { ledgerName } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
-import type { Histories } from "./histories.ts";
+import { Histories } from "./histories.ts";
 import type { Disk } from "./storage.ts";
 
 /** Work may be pushed back by as much: by the dead-man alarm, by pauses after transactions that failed, and by D1's backoff. */
@@ -51,8 +51,8 @@ export class Observer {
 
   constructor(
     violation: (words: string) => void,
-    histories: Histories,
-    mayStillMove: (number: string) => boolean,
+    histories: Histories = new Histories(),
+    mayStillMove: (number: string) => boolean = () => false,
   ) {
     this.#violation = violation;
     this.#histories = histories;
@@ -133,7 +133,7 @@ export class Observer {
     if (born === undefined) {
       this.#taken ||= refund.state !== "failed";
       this.born.set(refund.id, { amount: refund.amount, charge, created: refund.created });
-    } else if (born.amount !== refund.amount || born.charge !== charge || born.created !== refund.created) {
+    } else if (this.#isOther(born, refund, charge)) {
       this.#violation(`I4: ${refund.id} changed its amount, charge or date`);
     }
     if ((refund.state === "succeeded") !== (refund.timeSucceed !== null)) {
@@ -159,6 +159,16 @@ export class Observer {
     if (!TRANSITIONS[before.state].includes(refund.state) && !takenOver) {
       this.#violation(`I11: ${refund.id} went from ${before.state} to ${refund.state}`);
     }
+  }
+
+  /** A ledger that went back makes a refund anew if it is asked for again: under its id, on another day. */
+  #isOther(
+    born: { amount: number; charge: string; created: number },
+    refund: Refund,
+    charge: string,
+  ): boolean {
+    if (born.amount !== refund.amount || born.charge !== charge) return true;
+    return born.created !== refund.created && !this.#behind.has(charge);
   }
 
   /** A person ends only what is left to people, with a name and a reason, once; then it is watched. */

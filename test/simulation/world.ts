@@ -46,7 +46,8 @@ const ALARM_RETRY_MS = 2_000;
 const ALARM_RETRIES_MAX = 6;
 /** More alarms of one ledger in a minute than anybody can have a use for. */
 const ALARM_STORM = 300;
-const BEFORE_SENDING_MS = 3_100;
+/** What comes before a submission leaves may take so long: the account, its budget and the check of the payment. */
+const BEFORE_SENDING_MS = 7_100;
 
 export class World {
   readonly dice: Dice;
@@ -400,7 +401,7 @@ export class World {
     }
   }
 
-  /** What comes before a submission leaves takes up to three seconds. */
+  /** Refunds of one charge keep the distance that the channel asks for. */
   #checkSpacing(name: string, number: string): void {
     const before = this.#sentAt.get(name);
     const at = this.clock.now();

@@ -1,0 +1,233 @@
+// D1 is away: what needs one charge goes on, what needs all of them says 503, and everything arrives once it is back.
+import { beforeAll, describe, expect, it } from "vitest";
+import { routes } from "../../src/app.ts";
+import { mintId } from "../../src/ids.ts";
+import type { RefundObject } from "../../src/refunds/schema.ts";
+import { storedRows } from "../books.ts";
+import { addDelivery, bodyOf, expectError, nameOf, type Objects, pathOf } from "../exam.ts";
+import { type Answer, type ErrorObject, eventually, random } from "../harness.ts";
+import { ago, alertsOf, d1, d1ComesLate, endOutages, hurry, queues } from "./outage.ts";
+import { Shop, shopsOfThisFile, sweepNow } from "./shop.ts";
+
+shopsOfThisFile();
+
+const HOUR = 3_600_000;
+
+function expectUnavailable(answer: Answer<unknown>): void {
+  expectError(answer as Answer<ErrorObject>, 503);
+  expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0);
+}
+
+describe("while D1 is down", () => {
+  it("refunds go on, also with a key last read a day ago, and D1 gets all of it when it is back: in order, once", async () => {
+    const shop = await Shop.open();
+    const { app, books } = shop;
+    const charge = await app.charge();
+    const stale = await shop.anotherKey();
+    await ago(23.9 * HOUR, () => app.get("/v1/charges", stale));
+
+    d1("throws");
+    const first = await app.refund(charge, { amount: 1000 }, stale);
+    expect(first).toMatchObject({ status: 200, body: { status: "succeeded" } });
+    books.onSubmission(() => ({ effect: "declined" }));
+    const second = await app.refund(charge, { amount: 2000, description: "Second" }, stale);
+    expect(second.body.status).toBe("failed");
+    books.onSubmission(() => ({ effect: "succeeded", says: "reset" }));
+    const third = await app.refund(charge, { amount: 3000, description: "Third", refund_no: "A3" }, stale);
+    expect(third.body.status).toBe("pending");
+
+    // Rules, repeats and reads are the ledger's, which is there.
+    const tooMuch = await app.refund<ErrorObject>(charge, { amount: 7000, description: "Fourth" }, stale);
+    expect(tooMuch.body.error).toMatchObject({ code: "refund_amount_exceeded" });
+    const again = await app.refund(charge, { amount: 3000, description: "Third", refund_no: "A3" }, stale);
+    expect(again.body.id).toBe(third.body.id);
+    const list = await app.get<{ data: RefundObject[] }>(`/v1/charges/${charge.id}/refunds`, stale);
+    expect(list.body.data.map(({ id }) => id)).toEqual([third, second, first].map(({ body }) => body.id));
+    expect((await app.retrieveRefund(first.body)).status).toBe("succeeded");
+
+    endOutages();
+    await shop.expectCoherent(charge);
+    const { body: events } = await app.get<{ data: { type: string; data: { object: RefundObject } }[] }>(
+      "/v1/events",
+    );
+    const ofFirst = events.data.filter(({ data }) => data.object.id === first.body.id);
+    expect(ofFirst.map(({ type }) => type)).toEqual(["refund.succeeded", "refund.created"]);
+  });
+
+  it("a key that was read more than a day ago, or never, is 503 with Retry-After and never 401", async () => {
+    const shop = await Shop.open();
+    const charge = await shop.app.charge();
+    const [old, unseen] = [await shop.anotherKey(), await shop.anotherKey()];
+    await ago(24.1 * HOUR, () => shop.app.get("/v1/charges", old));
+    d1("throws");
+    for (const sent of [old, unseen]) {
+      expectUnavailable(await shop.app.get(`/v1/charges/${charge.id}`, sent));
+      expectUnavailable(await shop.app.refund(charge, { amount: 1 }, sent));
+    }
+    endOutages();
+    expect((await shop.app.get(`/v1/charges/${charge.id}`, unseen)).status).toBe(200);
+    expect((await shop.book(charge)).refunds).toEqual([]);
+  });
+
+  it.each(["throws", "hangs"] as const)(
+    "a D1 that %s: recording a charge is 503 and stores nothing",
+    async (fault) => {
+      const { app } = await Shop.open();
+      const before = await storedRows();
+      const facts = {
+        order_no: "down",
+        channel: "alipay",
+        amount: 100,
+        paid: true,
+        transaction_no: `tx-${fault}`,
+      };
+      d1(fault);
+      hurry();
+      expectUnavailable(await app.post("/v1/charges", facts));
+      expectUnavailable(await app.refund({ id: mintId("charge", random) }, { amount: 1 }));
+      endOutages();
+      expect(await storedRows()).toEqual(before);
+      const charge = await app.charge(facts);
+      expect((await app.refund(charge, {})).body).toMatchObject({ status: "succeeded", amount: 100 });
+    },
+  );
+
+  it("a D1 that hangs keeps nobody waiting: refunds go on, lists are 503, and all arrives afterwards", async () => {
+    const shop = await Shop.open();
+    const { app } = shop;
+    const charge = await app.charge();
+    const [stale, unseen] = [await shop.anotherKey(), await shop.anotherKey()];
+    await ago(31_000, () => app.get("/v1/charges", stale));
+    d1("hangs");
+    hurry();
+    expect((await app.refund(charge, { amount: 100 }, stale)).body.status).toBe("succeeded");
+    for (const path of ["/v1/charges", "/v1/events", "/v1/deliveries"]) {
+      expectUnavailable(await app.get(path));
+    }
+    expectUnavailable(await app.get(`/v1/charges/${charge.id}`, unseen));
+    await expect(sweepNow()).rejects.toThrow("parts of the sweep failed");
+    endOutages();
+    await shop.expectCoherent(charge);
+  });
+});
+
+describe("a D1 that carries out what it is asked and loses its answers", () => {
+  it("has everything once when it is better, however often it was told", async () => {
+    const shop = await Shop.open();
+    const { app } = shop;
+    const facts = {
+      order_no: "lossy",
+      channel: "alipay",
+      amount: 500,
+      paid: true,
+      transaction_no: "lossy-1",
+    };
+    const known = await app.charge();
+    d1("loses its answers");
+    expectUnavailable(await app.post("/v1/charges", facts));
+    const first = await app.refund(known, { amount: 100 });
+    const second = await app.refund(known, { amount: 200, description: "Second" });
+    expect([first.body.status, second.body.status]).toEqual(["succeeded", "succeeded"]);
+    endOutages();
+
+    // The client repeats its recording: one charge, one claim of its payment.
+    const charge = await app.charge(facts);
+    expect((await app.charge(facts)).id).toBe(charge.id);
+    const rows = await storedRows();
+    expect(rows.payments?.filter((row) => (row as { charge: string }).charge === charge.id)).toHaveLength(1);
+    await app.refund(charge, {});
+    // Which deliveries a batch made is told by its answer: those are left to the cron.
+    await shop.expectCoherent(known, { cron: true });
+    await shop.expectCoherent(charge);
+  });
+});
+
+describe("a D1 that carries out old batches after new ones", () => {
+  it("takes nothing back: not the outcome of a refund, nor what has arrived", async () => {
+    const shop = await Shop.open();
+    const { app, books } = shop;
+    const charge = await app.charge();
+    await shop.expectCoherent(charge);
+    const { release, done } = d1ComesLate();
+    hurry();
+    books.onSubmission(() => ({ effect: "processing" }));
+    const { body: refund } = await app.refund(charge, { amount: 1000 });
+    expect(refund.status).toBe("pending");
+    // The ledger has given the batch up, and has told D1 more by the time it is carried out.
+    await eventually(async () => alertsOf("flush_failed").length > 0);
+    endOutages();
+    for (const entry of books.known.values()) entry.effect = "succeeded";
+    await eventually(async () => (await app.retrieveRefund(refund)).status === "succeeded");
+    await shop.expectCoherent(charge);
+    release();
+    await done();
+    await shop.expectCoherent(charge);
+  });
+});
+
+describe("every route, while D1 is down", () => {
+  /** Those that one charge's ledger answers alone. */
+  const LEDGER = new Set([
+    "GET /v1/charges/:charge",
+    "POST /v1/charges/:charge",
+    "POST /v1/charges/:charge/refunds",
+    "GET /v1/charges/:charge/refunds",
+    "GET /v1/charges/:charge/refunds/:refund",
+    "POST /v1/charges/:charge/refunds/:refund/sync",
+    "POST /v1/charges/:charge/refunds/:refund/claim",
+    "POST /v1/charges/:charge/refunds/:refund/resolve",
+    "POST /v1/charges/:charge/disputes",
+  ]);
+  let shop: Shop;
+  let objects: Objects;
+
+  beforeAll(async () => {
+    shop = await Shop.open();
+    const charge = await shop.app.charge();
+    shop.books.onSubmission(() => ({ effect: "succeeded" }));
+    const { body: refund } = await shop.app.refund(charge, { amount: 1 });
+    await shop.expectCoherent(charge);
+    const { body: events } = await shop.app.get<{ data: { id: string }[] }>(
+      "/v1/events?type=refund.succeeded",
+    );
+    const { body: endpoints } = await shop.app.get<{ data: { id: string }[] }>("/v1/webhook_endpoints");
+    const event = events.data[0]?.id ?? "";
+    const endpoint = endpoints.data[0]?.id ?? "";
+    const other = await shop.app.post<{ id: string }>("/v1/webhook_endpoints", {
+      url: "https://other.example.com/hooks",
+      status: "disabled",
+    });
+    const { delivery, letter } = await addDelivery(shop.app, event, other.body.id);
+    const { body: account } = await shop.app.post<{ id: string }>(
+      "/v1/channel_accounts",
+      { channel: "manual", credentials: { note: "the exam's" } },
+      { live: true },
+    );
+    await shop.app.get("/v1/channel_accounts", { live: true });
+    objects = {
+      charge: charge.id,
+      refund: refund.id,
+      event,
+      endpoint,
+      delivery,
+      dead_letter: letter,
+      account: account.id,
+    };
+  });
+
+  it.each(routes.map((route) => [nameOf(route), route] as const))("%s", async (name, route) => {
+    const live = route.path.startsWith("/v1/channel_accounts");
+    const body = bodyOf(route);
+    d1("throws");
+    queues("throws");
+    const answer = await shop.app.send(route.method, pathOf(route, objects), { body, live });
+    if (LEDGER.has(name))
+      expect([name, answer.status, answer.text]).toEqual([name, expect.toBeOneOf([200, 400]), answer.text]);
+    else expectUnavailable(answer);
+  });
+
+  it("names no ledger's route that does not exist", () => {
+    const names = new Set(routes.map(nameOf));
+    expect([...LEDGER].filter((name) => !names.has(name))).toEqual([]);
+  });
+});
