@@ -199,8 +199,9 @@ export class Ledger implements LedgerSurface {
   async poke(call: PokeCall): Promise<PokeAnswer> {
     const book = this.#write(() => this.#enter(call.hydration));
     if (book === null) return UNHYDRATED;
-    // D1 takes something for overdue where nothing is left to do.
-    if (this.#nextDue() === null) this.#projector.retell();
+    // D1 takes something for overdue where nothing is due.
+    const due = this.#nextDue();
+    if (due === null || due > this.#ports.now()) this.#projector.retell();
     this.#alarm.rearm();
     return { ok: true };
   }

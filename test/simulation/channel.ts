@@ -410,7 +410,7 @@ export class SimulatedChannel {
     const dice = this.#dice;
     const order = { number: book.number, amount: book.amount, currency: book.currency };
     const written = truth(book, order, this.#clock.now());
-    const copies = kind === "once" ? dice.between(0, 2) : 1;
+    const copies = kind === "once" ? dice.pick([0, 0, 1, 2]) : 1;
     for (let copy = 0; copy < copies; copy++) {
       const late = dice.chance(0.3) ? dice.between(1, 400_000) : dice.between(1, 500);
       this.#later(late, () => {

@@ -14,6 +14,8 @@ export interface Told {
   /** Null when it was left to the service, and only promised: what D1 believed to be left is no more than that. */
   amount: number | null;
   orderNo: string;
+  /** What tells the request. */
+  word: string;
 }
 
 /** What became of the requests for one refund. */
@@ -22,6 +24,8 @@ export interface Asked {
   /** How many were made, and how many of them were answered with an error, never with a refund. */
   requests: number;
   errors: number;
+  /** How many refunds were meant. */
+  meant: number;
 }
 
 /** Something that was told of a dispute; `acknowledged` if the ledger has answered. */
@@ -146,7 +150,11 @@ export class Clients {
         for (let attempt = 0; attempt < 4; attempt++) {
           const answered = await this.#request(sale, amount, identity);
           // Without an identity a second try would be a second refund, so a careful client stops here.
-          if ((answered && !dice.chance(0.15)) || identity.kind === "none") break;
+          if (identity.kind === "none") {
+            if (answered && dice.chance(0.2)) await this.#anew(sale, amount, identity);
+            break;
+          }
+          if (answered && !dice.chance(0.15)) break;
           await clock.sleep(dice.between(100, 20_000));
         }
       }),
@@ -154,10 +162,24 @@ export class Clients {
     this.busy -= 1;
   }
 
+  /** E3: what is equal and has no key is meant again, when somebody asks for it again. */
+  async #anew(sale: Sale, amount: number | null, identity: Identity): Promise<void> {
+    const asked = this.asked.get(identity.word) as Asked;
+    const name = this.#world.nameOf(sale);
+    asked.meant = 2;
+    const before = new Set(this.told.filter(({ charge }) => charge === name).map(({ refund }) => refund));
+    await this.#request(sale, amount, identity);
+    const last = this.told.findLast(({ charge }) => charge === name);
+    if (last !== undefined && last.word === identity.word && before.has(last.refund)) {
+      const times = this.told.filter(({ refund }) => refund === last.refund).length;
+      if (times > 1) this.#world.violation(`E3: ${last.refund} was given to two who meant one each`);
+    }
+  }
+
   #identity(sale: Sale): Identity {
     const { dice, clock } = this.#world;
     const word = mintId("request", (count) => dice.bytes(count)).slice(4, 16);
-    this.asked.set(word, { charge: this.#world.nameOf(sale), requests: 0, errors: 0 });
+    this.asked.set(word, { charge: this.#world.nameOf(sale), requests: 0, errors: 0, meant: 1 });
     const kind = dice.pick(IDENTITIES);
     const used = this.#used.get(sale) ?? [];
     this.#used.set(sale, used);
@@ -202,13 +224,16 @@ export class Clients {
       charge: this.#world.nameOf(sale),
       amount: amount === null && this.#service.wasPromised(wire.id) ? null : wire.amount,
       orderNo: wire.order_no,
+      word,
     });
     const isMade = this.#world.observer.born.has(wire.id);
     // A key that stands for another request is refused; only a promise cannot know.
     if (wire.metadata.word !== word) {
       this.#world.violation(`I10: ${word} was answered with the refund of ${wire.metadata.word}`);
     }
-    if (kind !== "none" && (isMade || kind !== "timestamp")) this.#belongs(sale, identity, wire.id);
+    // A promise is kept under its own id, also when it turns out to repeat another request.
+    const isKept = kind !== "timestamp" || !this.#service.wasPromised(wire.id);
+    if (kind !== "none" && isKept) this.#belongs(sale, identity, wire.id);
     await clock.sleep(dice.between(0, 50));
     await this.#lookUp(sale, wire.id, isMade);
     return true;

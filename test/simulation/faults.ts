@@ -68,7 +68,8 @@ export function raise(world: World, until: number): void {
   const restarts = dice.chance(0.7);
   world.faults = {
     crashBeforeCommit: restarts ? upTo(0.03) : 0,
-    crashAfterCommit: restarts ? upTo(0.06) : 0,
+    // On some days nearly every commit is somebody's last.
+    crashAfterCommit: restarts ? upTo(dice.chance(0.15) ? 0.4 : 0.06) : 0,
     evict: restarts ? upTo(0.1) : 0,
     zombie: dice.next(),
     workerDies: restarts ? upTo(0.01) : 0,
@@ -90,6 +91,7 @@ export function raise(world: World, until: number): void {
   raiseChannel(world, upTo);
   raiseD1(world, until, upTo);
   raiseQueue(world, until, upTo);
+  sendAway(world, until);
   if (restarts) restart(world, until);
   moveClocks(world, until);
 }
@@ -112,7 +114,7 @@ function raiseChannel({ channel, dice }: World, upTo: (most: number) => number):
   const slowDay = dice.chance(0.25);
   channel.faults = {
     ...HEALTHY,
-    lost: upTo(0.2),
+    lost: upTo(dice.chance(0.2) ? 0.7 : 0.2),
     late: slowDay ? 0.6 : upTo(0.3),
     mute: upTo(0.2),
     error: upTo(0.2),
@@ -182,6 +184,19 @@ export function rotateKeys(world: World, until: number): void {
         INSERT INTO channel_accounts (id, revision, ${columns}) SELECT id, revision, ${columns} FROM next;
         DROP TABLE next;`);
       world.note("the accounts have new keys");
+    });
+  }
+}
+
+/** F18, for as long as clients wait: a ledger that cannot be reached, though some calls are carried out. */
+function sendAway(world: World, until: number): void {
+  const { dice, clock } = world;
+  for (let n = dice.between(0, 3); n > 0; n--) {
+    const from = dice.between(clock.time, until);
+    clock.at(from, () => {
+      const name = dice.pick([...world.disks.keys()]);
+      world.away.set(name, from + dice.between(5_000, 60_000));
+      world.note("away", name);
     });
   }
 }

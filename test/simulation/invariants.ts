@@ -275,7 +275,7 @@ function checkTold(
 
 /** What was asked for once is there once at most, and not at all if every answer was an error. */
 function checkAsked(world: World, refunds: Map<string, Refund>, { asked }: Clients): void {
-  const made = new Map<string, string>();
+  const made = new Map<string, string[]>();
   for (const refund of refunds.values()) {
     const word = refund.metadata.word ?? "";
     const request = asked.get(word);
@@ -291,9 +291,11 @@ function checkAsked(world: World, refunds: Map<string, Refund>, { asked }: Clien
     }
     // A promise that turned out to be another refund's repeat is kept as one that failed and never left.
     if (refund.state === "failed" && refund.attempts === 0) continue;
-    const other = made.get(word);
-    if (other !== undefined) world.violation(`I10: ${other} and ${refund.id} were asked for as one`);
-    made.set(word, refund.id);
+    const others = made.get(word) ?? [];
+    if (others.length >= request.meant) {
+      world.violation(`I10: ${others.join()} and ${refund.id} were asked for as one`);
+    }
+    made.set(word, [...others, refund.id]);
   }
 }
 

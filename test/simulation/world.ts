@@ -70,6 +70,8 @@ export class World {
   /** Ledgers that were put back to an older state, and the orders they are about: what they do until they notice is excused. */
   readonly rolledBack = new Set<string>();
   readonly excused = new Set<string>();
+  /** Ledgers that cannot be reached, and until when (real time). */
+  readonly away = new Map<string, number>();
   /** Charges whose payment was acknowledged. */
   readonly paid = new Set<string>();
   /** Charges whose ledgers found D1 ahead of them: they had been put back, or were given an old view after a loss. */
@@ -211,6 +213,8 @@ export class World {
     if (this.dice.chance(this.faults.overloaded)) {
       throw Object.assign(new Error("Durable Object is overloaded"), { overloaded: true, retryable: true });
     }
+    const isAway = (this.away.get(name) ?? 0) > this.clock.time;
+    if (isAway && this.dice.chance(0.7)) throw new Gone("away");
     if (this.dice.chance(this.faults.evict)) this.kill(name);
     const asked = this.#skewed(verb, call as object);
     const instance = this.#instance(name);
@@ -226,7 +230,7 @@ export class World {
       this.violation(`F22: ${verb} was carried out by a ledger that lacks what it asked for`);
     }
     await this.clock.sleep(this.dice.between(0, 8));
-    if (this.dice.chance(this.faults.answerLost)) throw new Gone("answer lost");
+    if (isAway || this.dice.chance(this.faults.answerLost)) throw new Gone("answer lost");
     return structuredClone(answer);
   }
 
@@ -403,12 +407,12 @@ export class World {
 
   /** Refunds of one charge keep the distance that the channel asks for. */
   #checkSpacing(name: string, number: string): void {
+    // What the channel turns away was not sent, and whoever went back does not know what was.
+    if (this.channel.faults.throttle > 0 || this.rolledBack.has(name)) return;
     const before = this.#sentAt.get(name);
     const at = this.clock.now();
     this.#sentAt.set(name, { number, at });
-    if (before === undefined || before.number === number || this.rolledBack.has(name)) return;
-    // What the channel turns away was not sent.
-    if (this.channel.faults.throttle > 0) return;
+    if (before === undefined || before.number === number) return;
     if (at - before.at < this.channel.spacingMs - BEFORE_SENDING_MS) {
       this.violation(`${number} was sent ${at - before.at} ms after ${before.number}`);
     }
