@@ -1,6 +1,7 @@
 // The address a channel sends notices to: `/notify/{channel}/{app}/{mode}/{charge}/{tag}`. The tag keeps guesses from
 // costing anything; what a notice says is believed for its signature alone. Tags come from the master keys: one made
 // with an older key holds as long as that key is listed.
+import { isSameDigest } from "../auth/digest.ts";
 import { derivedSecrets } from "../sealing/sealing.ts";
 import type { ChannelAccount } from "./channel.ts";
 
@@ -32,7 +33,7 @@ export async function notifyUrl(
 /** Whether a tag was made here for that path. */
 export async function isNotifyTag(masterKeys: string, path: NotifyPath, tag: string): Promise<boolean> {
   for (const secret of await derivedSecrets(masterKeys, PURPOSE)) {
-    if ((await tagOf(secret, pathOf(path))) === tag) return true;
+    if (isSameDigest(await tagOf(secret, pathOf(path)), tag)) return true;
   }
   return false;
 }

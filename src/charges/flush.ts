@@ -1,5 +1,6 @@
 // One atomic batch that brings D1 up to date with a ledger: refunds and the charge guarded by version, events and a
-// delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back.
+// delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back. What D1 has
+// under the same version is the same, unless the ledger has been rolled back since: then the ledger's is what counts.
 import { and, count, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
@@ -76,7 +77,7 @@ function upsertCharge(db: Database, batch: FlushBatch) {
     .onConflictDoUpdate({
       target: [charges.app, charges.livemode, charges.id],
       set: { ...projected, ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, ${batch.now})` },
-      setWhere: sql`excluded.version > ${charges.version}`,
+      setWhere: sql`excluded.version >= ${charges.version}`,
     });
 }
 
@@ -109,6 +110,6 @@ function upsertRefund(db: Database, charge: Charge, refund: Refund) {
     .onConflictDoUpdate({
       target: [refunds.app, refunds.livemode, refunds.id],
       set: projected,
-      setWhere: sql`excluded.version > ${refunds.version}`,
+      setWhere: sql`excluded.version >= ${refunds.version}`,
     });
 }

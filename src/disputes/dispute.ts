@@ -48,10 +48,11 @@ export function mergedDisputes(
   theirs: Disputes | undefined,
 ): Disputes | undefined {
   if (ours === undefined || theirs === undefined) return ours ?? theirs;
-  const merged: Record<string, Dispute> = { ...theirs };
+  let merged: Disputes = theirs;
   for (const [id, dispute] of Object.entries(ours)) {
     const known = Object.hasOwn(merged, id) ? merged[id] : undefined;
-    if (known === undefined || known.at <= dispute.at) merged[id] = dispute;
+    // Never by assignment: `__proto__` is an id like others.
+    if (known === undefined || known.at <= dispute.at) merged = { ...merged, [id]: dispute };
   }
   return merged;
 }

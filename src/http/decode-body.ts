@@ -14,10 +14,15 @@ export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > DRAINED_BYTES_MAX) throw tooLarge();
-    if (size <= BODY_BYTES_MAX) chunks.push(chunk);
+  try {
+    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+      size += chunk.byteLength;
+      if (size > DRAINED_BYTES_MAX) break;
+      if (size <= BODY_BYTES_MAX) chunks.push(chunk);
+    }
+  } catch {
+    // The client went away or sent chunks that are none: what came is not what was meant, and no failure of ours.
+    throw new ProblemError({ code: "malformed_body", reason: "cut_off" });
   }
   if (size > BODY_BYTES_MAX) throw tooLarge();
   const body = new Uint8Array(size);
@@ -48,8 +53,8 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
         code: "invalid_parameter",
         param,
         reason: [
-          "包含 NUL、不成对的代理字符或 __proto__，或嵌套过深",
-          "it contains NUL, a lone surrogate or __proto__, or nests too deep",
+          "包含 NUL、不成对的代理字符、超出范围的数字或 __proto__，或嵌套过深",
+          "it contains NUL, a lone surrogate, a number out of range or __proto__, or nests too deep",
         ],
       });
     }

@@ -355,6 +355,7 @@ const MALFORMED = {
   json: { zh: "请求体不是有效的 JSON。", en: "The request body is not valid JSON." },
   form: { zh: "请求体不是有效的表单。", en: "The request body is not a valid form." },
   utf8: { zh: "请求体不是有效的 UTF-8。", en: "The request body is not valid UTF-8." },
+  cut_off: { zh: "请求体不完整。", en: "The request body is incomplete." },
   not_an_object: { zh: "请求体必须是一个对象。", en: "The request body must be an object." },
 } as const;
 

@@ -11,7 +11,7 @@ export type Problem =
   | Refusal
   | { code: "invalid_parameter"; param: string; reason: [zh: string, en: string] }
   | { code: "unknown_parameter"; param: string }
-  | { code: "malformed_body"; reason: "json" | "form" | "utf8" | "not_an_object" }
+  | { code: "malformed_body"; reason: "json" | "form" | "utf8" | "not_an_object" | "cut_off" }
   | { code: "body_too_large" }
   | { code: "unsupported_media_type" }
   | { code: "bad_key"; key: string | null }
@@ -61,6 +61,17 @@ export function invalid(param: string, zh: string, en: string): ProblemError {
   return new ProblemError({ code: "invalid_parameter", param, reason: [zh, en] });
 }
 
+const MESSAGE_MAX = 1000;
+const PARAM_MAX = 200;
+
+/**
+ * Names and paths of the request are given back in its error, but not without end: a few bytes of a request can be six
+ * times as many of JSON. A lone surrogate would make the whole answer unreadable to some clients (PHP's `json_decode`).
+ */
+function echoed(text: string, max: number): string {
+  return (text.length <= max ? text : `${text.slice(0, max)}…`).toWellFormed();
+}
+
 /** Renders a problem as `{status, body, headers}`; the body is the exact text to send. */
 export function renderProblem(
   problem: Problem,
@@ -69,10 +80,10 @@ export function renderProblem(
   const rendering = describe(problem);
   const error: Record<string, string> = {
     type: rendering.type ?? "invalid_request_error",
-    message: language === "en" ? rendering.en : rendering.zh,
+    message: echoed(language === "en" ? rendering.en : rendering.zh, MESSAGE_MAX),
   };
   if (rendering.code !== undefined) error.code = rendering.code;
-  if (rendering.param !== undefined) error.param = rendering.param;
+  if (rendering.param !== undefined) error.param = echoed(rendering.param, PARAM_MAX);
   return { status: rendering.status, body: JSON.stringify({ error }), headers: rendering.headers ?? {} };
 }
 

@@ -32,11 +32,13 @@ function absentHash(value: unknown): unknown {
 }
 
 /**
- * Whether every string and key anywhere inside comes back from storage as it is, and nothing nests deeper than whoever
- * walks it can follow: SQLite reads 1000 levels of JSON, and a stack holds a few thousand.
+ * Whether every string and key anywhere inside comes back from storage as it is, no number is past what JSON can say
+ * (`1e309` is read as Infinity and would be kept as null), and nothing nests deeper than whoever walks it can follow:
+ * SQLite reads 1000 levels of JSON, and a stack holds a few thousand.
  */
 export function isStorableDeep(value: unknown, levels = LEVELS_MAX): boolean {
   if (typeof value === "string") return isStorable(value);
+  if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) return true;
   if (levels === 0) return false;
   if (Array.isArray(value)) return value.every((inner) => isStorableDeep(inner, levels - 1));

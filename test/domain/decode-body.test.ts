@@ -249,6 +249,18 @@ describe("reading a body", () => {
     expect(await refusal(request([]))).toBe(0);
   });
 
+  it("S2: refuses one that breaks off or comes in chunks that are none; that is no failure of ours", async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(bytes('{"amount":'));
+        controller.error(new Error("the peer sent an invalid chunk"));
+      },
+    });
+    const init = { method: "POST", body, duplex: "half" };
+    const incoming = new Request("http://localhost/", init as RequestInit);
+    await expect(readBody(incoming)).rejects.toMatchObject({ problem: malformed("cut_off") });
+  });
+
   it("S1: refuses one byte more, counted while it streams, without any length given", async () => {
     expect(await refusal(request([BODY_BYTES_MAX, 1]))).toBe("body_too_large");
   });

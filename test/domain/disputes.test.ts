@@ -145,4 +145,11 @@ describe("two books of one charge", () => {
     expect(mergedDisputes({ a: opened }, { a: won })).toEqual({ a: won });
     expect(mergedDisputes({ a: won }, { a: opened })).toEqual({ a: won });
   });
+
+  it("lose none whose id is a name that objects have by themselves", () => {
+    const opened = { status: "opened", amount: 10, at: 1 } as const;
+    const ours = JSON.parse('{"__proto__":{"status":"opened","amount":10,"at":1}}');
+    const merged = mergedDisputes(ours, { constructor: opened });
+    expect(Object.keys(merged ?? {}).sort()).toEqual(["__proto__", "constructor"]);
+  });
 });

@@ -41,6 +41,7 @@ const SAMPLES: Samples = {
     { code: "malformed_body", reason: "form" },
     { code: "malformed_body", reason: "utf8" },
     { code: "malformed_body", reason: "not_an_object" },
+    { code: "malformed_body", reason: "cut_off" },
   ],
   body_too_large: [{ code: "body_too_large" }],
   unsupported_media_type: [{ code: "unsupported_media_type" }],
@@ -269,5 +270,26 @@ describe("the texts that clients match (contract.md §5)", () => {
     expect(channelRefusalText("alipay", "NOT_ENOUGH: 余额不足", "zh")).toBe(
       "退款 alipay 已被支付渠道拒绝。来自渠道的信息：NOT_ENOUGH: 余额不足",
     );
+  });
+});
+
+describe("what a request said is given back", () => {
+  const named = (param: string) => renderProblem({ code: "unknown_parameter", param }, "en").body;
+
+  it("only so far: an error is short, however long the name, the path or the id was", () => {
+    const long = "\u0001".repeat(60_000);
+    for (const problem of [
+      { code: "unknown_parameter", param: long },
+      { code: "no_such_route", path: long },
+      { code: "not_found", object: "charge", id: long },
+    ] as Problem[]) {
+      expect(renderProblem(problem, "zh").body.length).toBeLessThan(8192);
+    }
+  });
+
+  it("as text that every parser of JSON reads, also where it is cut", () => {
+    expect(named("a\ud800")).toContain('"param":"a\ufffd"');
+    expect(named("😀".repeat(500))).not.toContain("\\ud8");
+    expect(named("amout")).toContain('"param":"amout"');
   });
 });

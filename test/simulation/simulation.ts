@@ -175,8 +175,10 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
 function watchProjection(world: World): void {
   world.d1.exec(`
     CREATE TABLE simulated_violations (words TEXT);
+    CREATE TABLE simulated_rollbacks (charge TEXT);
     CREATE TRIGGER simulated_refunds BEFORE UPDATE ON refunds
-      WHEN NEW.version < OLD.version OR (NEW.version = OLD.version AND NEW.doc <> OLD.doc) BEGIN
+      WHEN NEW.version < OLD.version OR (NEW.version = OLD.version AND NEW.state <> OLD.state
+        AND NOT EXISTS (SELECT 1 FROM simulated_rollbacks WHERE charge = NEW.charge)) BEGIN
       INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
     END;
     CREATE TRIGGER simulated_charges BEFORE UPDATE ON charges WHEN NEW.version < OLD.version BEGIN

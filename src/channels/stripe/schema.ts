@@ -56,7 +56,8 @@ export const paymentIntentSchema = z.object({
 export const disputeSchema = z.object({
   object: z.literal("dispute"),
   id,
-  amount: z.int(),
+  /** A negative one would raise what can be refunded. */
+  amount: z.int().min(0),
   currency: z.string(),
   status: z.string(),
   charge: id.nullish(),
