@@ -11,7 +11,8 @@ const MINUTE = 60_000;
 export function strike(world: World, service: Service, sales: readonly Sale[], until: number): void {
   const { dice } = world;
   const kind = dice.next();
-  const twins = new Set(sales.map(({ transactionNo }) => transactionNo)).size < sales.length;
+  const payments = [...world.channel.payments.values()].map(({ transactionNo }) => transactionNo);
+  const twins = new Set(payments).size < payments.length;
   // What D1 had been told of keys and of payments is nowhere else.
   if (kind < 0.15 && !twins) {
     restoreD1(world, service, until);

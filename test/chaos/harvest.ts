@@ -1,0 +1,156 @@
+// After the storm: waits until everything rests, without touching a ledger, so that what heals is what heals in
+// production; reads the lists as clients do; and takes what lies on the disk once the runtime is dead.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Cover } from "../../src/charges/book.ts";
+import type { Export } from "../../src/charges/ledger-calls.ts";
+import type { Refund } from "../../src/refunds/refund.ts";
+import type { Clients } from "./clients.ts";
+import type { Outside } from "./outside.ts";
+import { SIGHTINGS } from "./overseer.ts";
+import { answersOf, type Records, type Row, type Rows } from "./records.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Scene } from "./scene.ts";
+
+const LOOK_MS = 250;
+const SAY_MS = 5_000;
+/** What is in the ledgers alone is in D1 within seconds. */
+const SYNC_MS = 15_000;
+const AT_ONCE = 8;
+
+const OPEN = {
+  refunds: `select r.id || ' of ' || r.charge || ' is ' || r.state as words from refunds r
+    where r.status = 'pending' and r.doc not like '%[sandbox:pending_forever]%'`,
+  commands: "select 'the promise of ' || refund || ' waits' as words from commands where due_at is not null",
+  deliveries: `select d.id || ' to ' || e.url || ' after ' || d.attempts as words from deliveries d
+    join webhook_endpoints e on e.id = d.endpoint where d.status = 'pending'`,
+};
+
+/** What is not at rest yet, as D1 and the clients know it. */
+async function restless(runtime: Runtime, clients: Clients): Promise<string[]> {
+  const statements = ["select id from refunds", ...Object.values(OPEN)];
+  const [known = [], ...open] = await runtime.ask<Row[][]>("sql", statements);
+  const ids = new Set(known.map(({ id }) => id));
+  const missing = clients.wishes
+    .flatMap((wish) => answersOf(wish))
+    .filter(({ refund }) => !ids.has(refund.id))
+    .map(({ refund }) => `D1 does not know ${refund.id} of ${refund.charge}`);
+  return [...open.flat().map(({ words }) => String(words)), ...new Set(missing)];
+}
+
+/** Resolves with what still works when patience ends; with nothing, as soon as all rests. `say` hears why it takes long. */
+export async function untilRest(
+  runtime: Runtime,
+  clients: Clients,
+  outside: Outside,
+  until: number,
+  say: (line: string) => void,
+): Promise<string[]> {
+  let left: string[] = [];
+  let saidAt = Date.now();
+  do {
+    left = await restless(runtime, clients).catch((error: unknown) => [String(error)]);
+    if (left.length === 0) {
+      await outside.settled();
+      left = await unsynced(runtime, clients, Math.min(until, Date.now() + SYNC_MS));
+      if (left.length === 0) return [];
+    }
+    if (Date.now() - saidAt > SAY_MS) {
+      saidAt = Date.now();
+      say(`${left.length} at work: ${left.slice(0, 3).join("; ")}`);
+    }
+    await sleep(LOOK_MS);
+  } while (Date.now() < until);
+  return left;
+}
+
+/** Ledgers that D1 has not heard from yet. Looks into them, so only once D1 seems to know everything. */
+async function unsynced(runtime: Runtime, clients: Clients, until: number): Promise<string[]> {
+  for (;;) {
+    const left: string[] = [];
+    for (let start = 0; start < clients.charges.length; start += 50) {
+      const some = clients.charges.slice(start, start + 50);
+      const answers = await runtime.ask<({ ok: Export } | { unhydrated: true })[]>("ledgers", some);
+      for (const answer of answers) {
+        if (!("ok" in answer)) continue;
+        const { charge, refunds, undelivered } = answer.ok;
+        const behind = refunds.filter(({ version, synced }) => version > synced);
+        if (undelivered.length + behind.length > 0) left.push(`${charge.id} has not told D1 everything`);
+      }
+    }
+    if (left.length === 0 || Date.now() > until) return left;
+    await sleep(LOOK_MS);
+  }
+}
+
+/** Reads every list, both ways, and every charge, as clients do. Answers what could not be read. */
+export async function readEverything({ charges, reader }: Clients, scene: Scene): Promise<string[]> {
+  const left = [...charges];
+  const unread: string[] = [];
+  const read = async () => {
+    for (let charge = left.pop(); charge !== undefined; charge = left.pop()) {
+      const isRead =
+        (await reader.readPages(charge, "newest", 7)) &&
+        (await reader.readPages(charge, "oldest", 4)) &&
+        (await reader.readCharge(charge));
+      if (!isRead) unread.push(`${charge.id} cannot be read`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, read));
+  for (const shop of [...scene.shops.test, ...scene.shops.live]) {
+    if (!(await reader.readCharges(shop))) unread.push(`the charges of ${shop.app} cannot be read`);
+  }
+  return unread;
+}
+
+/** The disk of a runtime that is dead. */
+export function readDisk(state: string): Pick<Records, "ledgers" | "rows"> {
+  return { ledgers: readLedgers(join(state, "do")), rows: readRows(join(state, "d1")) };
+}
+
+function databasesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".sqlite") && !file.endsWith("metadata.sqlite"))
+    .map((file) => join(folder, file));
+}
+
+function readLedgers(folder: string): Map<string, Export> {
+  const ledgers = new Map<string, Export>();
+  for (const file of databasesBelow(folder)) {
+    const db = new DatabaseSync(file);
+    try {
+      const tables = db.prepare("select name from sqlite_master where name in ('refunds', 'outbox')").all();
+      if (tables.length < 2) continue;
+      const docs = db.prepare("select doc from refunds order by seq").all() as { doc: string }[];
+      const [cover, ...refunds] = docs.map(({ doc }) => JSON.parse(doc)) as [Cover, ...Refund[]];
+      const events = db.prepare("select event from outbox order by id").all() as { event: string }[];
+      const undelivered = events.map(({ event }) => JSON.parse(event).id as string);
+      ledgers.set(cover.charge.id, { charge: cover.charge, freeze: cover.freeze, refunds, undelivered });
+    } finally {
+      db.close();
+    }
+  }
+  return ledgers;
+}
+
+function readRows(folder: string): Rows {
+  const [file] = databasesBelow(folder);
+  if (file === undefined) throw new Error(`there is no database in ${folder}`);
+  const db = new DatabaseSync(file);
+  try {
+    const all = (table: string) => db.prepare(`select * from ${table}`).all() as Row[];
+    return {
+      charges: all("charges"),
+      refunds: all("refunds"),
+      events: all("events"),
+      deliveries: all("deliveries"),
+      endpoints: all("webhook_endpoints"),
+      commands: all("commands"),
+      sightings: all(SIGHTINGS),
+    };
+  } finally {
+    db.close();
+  }
+}
