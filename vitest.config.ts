@@ -1,5 +1,6 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { mutantPlugins } from "./test/mutants/vite-plugin.ts";
 
 // Bundled once by Vite instead of being served to workerd module by module: halves the start-up of a run.
 const prebundle = [
@@ -23,6 +24,7 @@ const workers = (
   queues: { maxBatchTimeout: number; maxBatchSize: number },
 ) => ({
   plugins: [
+    ...mutantPlugins(),
     cloudflareTest(async () => ({
       wrangler: { configPath: "./wrangler.toml" },
       miniflare: {
@@ -57,6 +59,7 @@ const workers = (
 });
 
 const node = (name: string, include: string[], globalSetup: string[] = []) => ({
+  plugins: mutantPlugins(),
   test: {
     name,
     globalSetup,

@@ -10,7 +10,6 @@ import { checkAtRest, isSettled } from "./at-rest.ts";
 import { ChannelClock } from "./clock.ts";
 import { type ConnectorName, startCounterpart } from "./counterparts.ts";
 import { Merchant } from "./merchant.ts";
-import type { Mutant } from "./mutants.ts";
 import { startNoticeDoor } from "./notice-door.ts";
 import { type Report, reportOf } from "./report.ts";
 import { CALM, START, World } from "./world.ts";
@@ -64,16 +63,15 @@ const D1_AWAY = { from: 130 * MINUTE_MS, until: 140 * MINUTE_MS };
 export interface RunOptions {
   refunds: number;
   seed: number;
-  mutant?: Mutant;
 }
 
 export async function run(connector: ConnectorName, options: RunOptions): Promise<Report> {
-  const { refunds, seed, mutant = {} } = options;
+  const { refunds, seed } = options;
   const dice = new Dice(seed);
   const clock = new ChannelClock(START, dice.fork());
   const counterpart = await startCounterpart(connector, { seed, clock: clock.forEmulators });
   const door = await startNoticeDoor();
-  const world = new World(clock, dice.fork(), counterpart, door.url, mutant);
+  const world = new World(clock, dice.fork(), counterpart, door.url);
   const merchant = new Merchant(world);
   const hits = countHits(counterpart.faults);
   try {

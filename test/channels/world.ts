@@ -21,7 +21,6 @@ import { SimulatedD1 } from "../simulation/d1.ts";
 import { Disk, openStorage } from "../simulation/storage.ts";
 import type { ChannelClock } from "./clock.ts";
 import type { Counterpart } from "./counterparts.ts";
-import type { Mutant } from "./mutants.ts";
 import { Network } from "./network.ts";
 import { Watch } from "./watch.ts";
 
@@ -74,15 +73,13 @@ export class World {
   readonly violations: string[] = [];
   readonly counts = { crashes: 0, zombies: 0, alarms: 0 };
   faults: MachineFaults = CALM;
-  readonly #mutant: Mutant;
   readonly #binding: D1Database;
   readonly #instances = new Map<string, Instance>();
 
-  constructor(clock: ChannelClock, dice: Dice, counterpart: Counterpart, publicUrl: string, mutant: Mutant) {
+  constructor(clock: ChannelClock, dice: Dice, counterpart: Counterpart, publicUrl: string) {
     this.clock = clock;
     this.dice = dice;
     this.counterpart = counterpart;
-    this.#mutant = mutant;
     this.d1 = new SimulatedD1(clock, dice.fork());
     this.#binding = this.d1.binding;
     this.network = new Network(clock, dice.fork(), counterpart.requests);
@@ -178,7 +175,7 @@ export class World {
       fetch: (url, init) =>
         instance?.gone === "killed" ? new Promise(() => {}) : this.network.fetch(url, init),
     });
-    return this.watch.asked(this.#mutant.channel?.(channel) ?? channel);
+    return this.watch.asked(channel);
   }
 
   /** A submission that comes late is not hidden on top: the two together are more than settling times allow for. */
@@ -268,8 +265,7 @@ export class World {
       random: (count) => dice.bytes(count),
       sleep: (ms) => alive(() => clock.sleep(ms)),
       channel: () => channel,
-      account: (charge, pinned, newest) =>
-        alive(() => findAccount(db, charge, pinned, newest || this.#mutant.account === "newest")),
+      account: (charge, pinned, newest) => alive(() => findAccount(db, charge, pinned, newest)),
       claimPayment: (charge, { merchant }, transactionNo) =>
         alive(() => claimChannelPayment(db, this.counterpart.name, merchant, transactionNo, charge)),
       mayCall: async () => !dice.chance(this.faults.noBudget),

@@ -35,7 +35,7 @@ export interface ChannelFaults {
   wrong: number;
   /** A question about what has ended long ago is answered with the opposite, once for each number. */
   misread: number;
-  /** An answer speaks of another amount or currency. */
+  /** An answer is about something else. */
   garbled: number;
   /** A refund takes the channel more than a week. */
   weeks: number;
@@ -426,8 +426,14 @@ export class SimulatedChannel {
   }
 }
 
-/** The same answer about another amount or another currency. */
+/** An answer that is about another refund: another amount, currency or number, and the opposite outcome. */
 function garble(verdict: Verdict, dice: Dice): Verdict {
-  if (verdict.amount === null) return verdict;
-  return dice.chance(0.5) ? { ...verdict, amount: verdict.amount + 1 } : { ...verdict, currency: "usd" };
+  if (verdict.amount === null || verdict.currency === null) return verdict;
+  const { number, amount, currency, askedAt } = verdict;
+  const other = dice.pick([{ amount: amount + 1 }, { currency: "usd" }, { number: "another" }]);
+  return say(
+    verdict.kind === "succeeded" ? "declined" : "succeeded",
+    { number, amount, currency, ...other },
+    askedAt,
+  );
 }

@@ -29,7 +29,7 @@ function loseLedgers(world: World, sales: readonly Sale[], until: number): void 
     const name = world.nameOf(dice.pick(sales));
     clock.at(dice.between(clock.time, until), () => {
       const disk = world.disk(name);
-      if (!disk.isEmpty() && observer.isTold(disk)) world.wipe(name);
+      if (!disk.isEmpty() && observer.isKnown(disk)) world.wipe(name);
     });
   }
 }

@@ -11,6 +11,8 @@ const DEAD_MAN_SLACK_MS = 61_000;
 /** A call under way. */
 const ASK_SLACK_MS = 22_000;
 const SYNC_SLACK_MS = 301_000;
+/** Longer than any of them, and than a ledger waits before it takes an alarm for lost. */
+const FORGOTTEN_MS = 400_000;
 
 export interface Seen {
   cover: Cover | null;
@@ -99,6 +101,22 @@ export class Observer {
   /** Whether D1 has been told of everything. */
   isTold(disk: Disk): boolean {
     return this.workLeft(disk).syncAt === Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether D1 knows of every refund, of what people have said of it, and of the charge; if not of every step. */
+  isKnown(disk: Disk): boolean {
+    const { cover, refunds } = this.look(disk);
+    if (cover === null || cover.charge.version > cover.synced) return false;
+    return [...refunds.values()].every(({ version, synced, claim, resolution }) => {
+      const byPeople = claim !== undefined || resolution !== undefined;
+      return synced > 0 && (version === synced || !byPeople);
+    });
+  }
+
+  /** Work that should have been done long ago, and no alarm for it. */
+  isForgotten(disk: Disk, now: number): boolean {
+    const { askAt, syncAt } = this.workLeft(disk);
+    return disk.alarmAt === null && !disk.alarmRunning && Math.min(askAt, syncAt) < now - FORGOTTEN_MS;
   }
 
   /** When the next step with the channel and the next one with D1 are due; infinite where nothing is left to do. */

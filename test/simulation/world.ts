@@ -221,11 +221,14 @@ export class World {
     const carriedOut = instance.ledger[verb](asked as never).then((answer: AnyAnswer) => {
       // At the moment of the refusal it was true.
       const words = judge(verb, call, answer, this.observer.look(instance.disk));
-      if (words !== null) this.violation(words);
+      if (words !== null && !this.rolledBack.has(name)) this.violation(words);
       return answer;
     });
     const answer = await Promise.race([carriedOut, instance.left]);
     if (instance.gone !== null) throw new Gone("reset");
+    if (asked === call && this.observer.isForgotten(instance.disk, this.clock.now())) {
+      this.violation(`I8: ${name} was entered by ${verb}, and did not notice that its alarm is lost`);
+    }
     if (asked !== call && !("refusal" in answer && answer.refusal.code === "unsupported")) {
       this.violation(`F22: ${verb} was carried out by a ledger that lacks what it asked for`);
     }
@@ -259,6 +262,7 @@ export class World {
       "SELECT ledger_opened_at AS opened FROM charges WHERE app = ? AND livemode = ? AND id = ?",
       ...[app, mode === "live" ? 1 : 0, charge],
     );
+    if (!this.observer.isTold(disk)) this.behind.add(charge);
     disk.wipe();
     // Who has never told D1 of anything has done nothing yet.
     this.observer.forget(disk, mode === "live" && row?.opened != null ? "freeze" : "go on");
