@@ -11,8 +11,8 @@ const DEAD_MAN_SLACK_MS = 61_000;
 /** A call under way. */
 const ASK_SLACK_MS = 22_000;
 const SYNC_SLACK_MS = 301_000;
-/** Longer than any of them, and than a ledger waits before it takes an alarm for lost. */
-const FORGOTTEN_MS = 400_000;
+/** A ledger takes an alarm for lost after half a minute; clocks may jump by ten seconds. */
+const NOTICED_MS = 45_000;
 
 export interface Seen {
   cover: Cover | null;
@@ -113,10 +113,11 @@ export class Observer {
     });
   }
 
-  /** Work that should have been done long ago, and no alarm for it. */
+  /** Work is due, and the alarm for it was lost so long ago that it must have been noticed. */
   isForgotten(disk: Disk, now: number): boolean {
     const { askAt, syncAt } = this.workLeft(disk);
-    return disk.alarmAt === null && !disk.alarmRunning && Math.min(askAt, syncAt) < now - FORGOTTEN_MS;
+    const isLost = disk.alarmAt === null && disk.alarmLost && disk.alarmLostAt < now - NOTICED_MS;
+    return isLost && !disk.alarmRunning && Math.min(askAt, syncAt) < now;
   }
 
   /** When the next step with the channel and the next one with D1 are due; infinite where nothing is left to do. */

@@ -20,6 +20,8 @@ export class Disk {
   alarmsInMinute = 0;
   /** The platform lost an alarm, and no other has been set since. */
   alarmLost = false;
+  /** When, ms on the clocks of the machines. */
+  alarmLostAt = 0;
   transactions = 0;
 
   constructor(name: string) {

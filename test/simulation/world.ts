@@ -452,6 +452,7 @@ export class World {
       if (this.dice.chance(this.faults.alarmLost)) {
         this.note("alarm lost", disk.name);
         disk.alarmLost = true;
+        disk.alarmLostAt = this.clock.now();
         return;
       }
       void this.#fire(disk);
@@ -499,6 +500,7 @@ export class World {
     if (disk.alarmFailures > ALARM_RETRIES_MAX || this.dice.chance(this.faults.alarmForgotten)) {
       disk.alarmFailures = 0;
       disk.alarmLost = true;
+      disk.alarmLostAt = this.clock.now();
       return;
     }
     disk.alarmAt = this.clock.now() + ALARM_RETRY_MS;
