@@ -51,10 +51,14 @@ export function withProjection(
   return { cover, refunds: taken };
 }
 
-/** A refund from D1: what may have happened to an open one since is unknown, so the channel is asked. */
+/**
+ * A refund from D1: what may have happened to an open one since is unknown, so the channel is asked. It may have been sent
+ * a moment ago, and no answer is final before that would have settled.
+ */
 function imported(refund: Refund, now: number): Refund {
   const open = refund.state !== "succeeded" && refund.state !== "failed";
   const next: Refund = { ...refund, version: refund.version + 1, synced: 0, syncDueAt: now + SYNC_WITHIN_MS };
   if (!open) return next;
-  return { ...next, state: "unknown", inDoubt: true, clearToSubmit: false, leaseUntil: null, dueAt: now };
+  const mayHaveLeft: Partial<Refund> = { inDoubt: true, clearToSubmit: false, lastSubmittedAt: now };
+  return { ...next, ...mayHaveLeft, state: "unknown", leaseUntil: null, dueAt: now };
 }

@@ -122,6 +122,16 @@ describe("a person's decision", () => {
     expect(state).toBe(decided?.outcome);
   });
 
+  it("is refused if somebody else has taken the refund in hand while the channel was asked", async () => {
+    const { bench, refund } = await abnormal();
+    bench.answersIn = 1000;
+    const deciding = bench.ledger.resolve(resolution(refund.id, "failed", "ann"));
+    await bench.clock.run(bench.clock.time + 500);
+    await bench.finish(bench.ledger.claim({ ...CALL, refund: refund.id, by: "bob" }));
+    expect(await bench.finish(deciding)).toMatchObject({ refusal: { code: "refund_claimed", by: "bob" } });
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "accepted", claim: { by: "bob" } });
+  });
+
   it("ends the refund also while the clock has gone back", async () => {
     const { bench, refund } = await abnormal();
     bench.clock.jump(-60_000);

@@ -254,8 +254,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
   {
     name: "believes D1 about the state of refunds that it takes over",
     why: "what was sent since is sent as new, or never asked about",
-    layers: ["L2"],
-    slow: true,
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
     patches: [{ file: HYDRATE, find: "if (!open) return next;", replace: "if (next) return next;" }],
   },
 ];

@@ -86,8 +86,8 @@ export const PEOPLE_MUTANTS: Mutant[] = [
   {
     name: "does not look a second time before it takes a person's word",
     why: "somebody else has claimed or ended it while the channel was asked",
-    layers: ["L2"],
-    slow: true,
+    layers: ["L0"],
+    test: "test/domain/ledger-operations.test.ts",
     patches: [{ file: OPERATIONS, find: "      if (hindrance !== null) return hindrance;\n", replace: "" }],
   },
   {

@@ -167,8 +167,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
   {
     name: "says no for a ledger that was lost",
     why: "a promised refund that may have moved money is booked as failed",
-    layers: ["L1", "L2"],
-    slow: true,
+    layers: ["L1"],
     test: "test/worker/promises.test.ts",
     patches: [
       {

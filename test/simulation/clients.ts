@@ -103,8 +103,18 @@ export class Clients {
       } else if (deed < 0.6) await this.#refund(sale, this.#amount(sale));
       else if (deed < 0.7) await this.#page(sale);
       else if (deed < 0.85) await this.#sync(sale);
-      else if (deed < 0.93) await this.#dispute(sale);
+      else if (deed < 0.92) await this.#dispute(sale);
+      else if (deed < 0.95) await this.#record(sale);
       else await this.describe(sale, `note ${step}`);
+    }
+  }
+
+  /** Records the charge once more, as programs do that are not sure whether they have. */
+  async #record(sale: Sale): Promise<void> {
+    const body = this.#world.recordings.get(sale);
+    const answer = await this.#service.ask({ key: sale.key, path: "/v1/charges", body });
+    if (answer !== null && answer.status !== 200 && answer.status !== 503) {
+      this.#world.violation(`${sale.id} was not recorded again: ${JSON.stringify(answer.body)}`);
     }
   }
 

@@ -70,7 +70,7 @@ export class People {
 
   async #end(sale: Sale, refund: string, by: string, waits: boolean): Promise<void> {
     const { dice, clock, channel } = this.#world;
-    await clock.sleep(dice.between(0, 2000));
+    await clock.sleep(dice.between(0, 200));
     if (sale.channel === BY_HAND || dice.chance(0.4)) {
       const claimed = await this.#ask(sale, `${refund}/claim`, { by });
       if (claimed?.status !== 200) return this.#excuse(sale, refund, claimed);

@@ -119,6 +119,7 @@ export async function record(world: World, service: Service, sale: Sale, paid: b
     ...(paid && sale.transactionNo !== null ? { transaction_no: sale.transactionNo } : {}),
     ...(dice.chance(0.1) ? { amount_refunded: 10 } : {}),
   };
+  world.recordings.set(sale, body);
   for (;;) {
     const answer = await service.ask({ key: sale.key, path: "/v1/charges", body });
     if (answer?.status === 200) {

@@ -19,6 +19,7 @@ import { judge } from "./judge.ts";
 import { Machine } from "./machine.ts";
 import { Observer } from "./observer.ts";
 import { SimulatedQueue } from "./queue.ts";
+import type { Sale } from "./sale.ts";
 import { Disk, type DiskSnapshot, openStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -70,6 +71,8 @@ export class World {
   /** Ledgers that were put back to an older state, and the orders they are about: what they do until they notice is excused. */
   readonly rolledBack = new Set<string>();
   readonly excused = new Set<string>();
+  /** What each charge was recorded with. */
+  readonly recordings = new Map<Sale, object>();
   /** Ledgers that cannot be reached, and until when (real time). */
   readonly away = new Map<string, number>();
   /** Charges whose payment was acknowledged. */

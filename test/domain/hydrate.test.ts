@@ -1,0 +1,41 @@
+// What a ledger that lost everything takes over from D1, and what it believes of it.
+import { describe, expect, it } from "vitest";
+import { CALL } from "../../src/charges/ledger-calls.ts";
+import type { Refund, State } from "../../src/refunds/refund.ts";
+import { Bench } from "./ledger-bench.ts";
+import { anAccount, aRefund, SETTLING_MS } from "./refund-fixture.ts";
+
+/** A lost ledger that is handed one refund as D1 knew it last. */
+async function lostWith(refund: Refund): Promise<Bench> {
+  const bench = new Bench();
+  const hydration = { charge: bench.charge, refunds: [refund], freeze: null, opened: true };
+  await bench.finish(bench.ledger.poke({ ...CALL, hydration }));
+  return bench;
+}
+
+describe("a ledger that lost everything", () => {
+  it.each(["waiting", "submitting", "accepted", "unknown"] as const)(
+    "asks about a refund that D1 knew as %s before it sends anything: more may have happened since",
+    async (state: State) => {
+      const account = { id: anAccount().id, revision: anAccount().revision };
+      const refund = aRefund(state, { clearToSubmit: state === "waiting", account, version: 3 });
+      const bench = await lostWith(refund);
+      bench.onQuery = () => ({ kind: "notFound" });
+      await bench.pass(1000);
+      expect(bench.queries).toHaveLength(1);
+      expect(bench.submissions).toHaveLength(0);
+      expect(await bench.stored(refund.id)).toMatchObject({ state: "unknown", inDoubt: true, seq: 1 });
+    },
+  );
+
+  it("does not believe the first no about it: an attempt it knows nothing of may still land", async () => {
+    const account = { id: anAccount().id, revision: anAccount().revision };
+    const bench = await lostWith(aRefund("waiting", { clearToSubmit: true, account, version: 3 }));
+    bench.onQuery = () => ({ kind: "declined", code: "NO", words: "no" });
+    await bench.pass(SETTLING_MS / 2);
+    expect(bench.queries.length).toBeGreaterThan(0);
+    const [made] =
+      (await bench.ledger.export().then((answer) => ("ok" in answer ? answer.ok.refunds : []))) ?? [];
+    expect(made?.state).not.toBe("failed");
+  });
+});
