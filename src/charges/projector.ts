@@ -4,7 +4,7 @@ import { within } from "../deadline.ts";
 import { balanceOf } from "./balance.ts";
 import type { Book, Books } from "./book.ts";
 import { withProjection } from "./hydrate.ts";
-import type { FlushBatch, LedgerPorts } from "./ledger-ports.ts";
+import type { FlushBatch, FlushReceipt, LedgerPorts } from "./ledger-ports.ts";
 
 const TIMEOUT_MS = 10_000;
 const BACKOFF_MS = [2_000, 5_000, 15_000, 60_000, 300_000] as const;
@@ -18,8 +18,9 @@ interface Batch {
   outbox: number[];
   /** How many refunds the ledger knows of. */
   known: number;
-  /** The sum of the versions that D1 must have of them after it. */
+  /** The sum of the versions that D1 must have of them after it; it may have more if the batch does not hold all. */
   versions: number;
+  whole: boolean;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -55,7 +56,7 @@ export class Projector {
         const receipt = await this.#inTime(this.#ports.flush(batch.flush));
         this.#failures = 0;
         this.#markSynced(batch);
-        if (receipt.version > batch.flush.version || receipt.refunds > batch.known) await this.#catchUp();
+        if (isBehind(batch, receipt)) await this.#catchUp();
         else if (receipt.versions < batch.versions && !retold) {
           retold = true;
           this.retell();
@@ -83,7 +84,8 @@ export class Projector {
   }
 
   #collect(book: Book): Batch | null {
-    const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
+    const dirty = book.refunds.filter((refund) => refund.version > refund.synced);
+    const refunds = dirty.slice(0, REFUNDS_MAX);
     if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
     const outbox = book.outbox(EVENTS_MAX);
     const sent = new Set(refunds);
@@ -104,6 +106,7 @@ export class Projector {
       outbox: outbox.map(({ id }) => id),
       known: book.refunds.length,
       versions: versions.reduce((sum, version) => sum + version, 0),
+      whole: dirty.length === refunds.length,
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -170,4 +173,10 @@ export class Projector {
     if (outcome === "late") throw new Error("D1 did not answer in time");
     return outcome.done;
   }
+}
+
+/** D1 knows what this ledger does not: the ledger was rolled back. */
+function isBehind(batch: Batch, receipt: FlushReceipt): boolean {
+  if (receipt.version > batch.flush.version || receipt.refunds > batch.known) return true;
+  return batch.whole && receipt.versions > batch.versions;
 }

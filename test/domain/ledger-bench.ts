@@ -35,6 +35,8 @@ export class Bench {
   ports: LedgerPorts;
   ledger: Ledger;
   readonly #dice = new Dice(2);
+  /** The versions D1 has, by refund. */
+  readonly #projected = new Map<string, number>();
 
   constructor() {
     const channel: Channel = {
@@ -68,7 +70,9 @@ export class Bench {
       mayCall: async () => true,
       flush: async (batch) => {
         this.flushes.push(batch);
-        return { version: 0, refunds: batch.refunds.length, versions: Number.POSITIVE_INFINITY };
+        for (const { id, version } of batch.refunds) this.#projected.set(id, version);
+        const versions = [...this.#projected.values()].reduce((sum, version) => sum + version, 0);
+        return { version: 0, refunds: batch.refunds.length, versions };
       },
       projection: async () => null,
       alert: (kind) => this.alerts.push(kind),
