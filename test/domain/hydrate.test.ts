@@ -39,3 +39,40 @@ describe("a ledger that lost everything", () => {
     expect(made?.state).not.toBe("failed");
   });
 });
+
+describe("a ledger that has its facts", () => {
+  it("is not told otherwise by a view of D1 that was read before they changed", async () => {
+    const bench = new Bench();
+    const { charge } = bench;
+    const stale = { charge, refunds: [], freeze: null, opened: false };
+    await bench.refund({ amount: 1000 });
+    const heard = { ...CALL, id: "dp_1", status: "opened" as const, amount: charge.amount - 1000 };
+    await bench.finish(bench.ledger.dispute(heard));
+    await bench.finish(bench.ledger.poke({ ...CALL, hydration: stale }));
+    bench.restart();
+    await bench.finish(bench.ledger.dispute({ ...heard, id: "dp_2", amount: 1, hydration: stale }));
+    const answer = await bench.ledger.export();
+    expect(answer).toMatchObject({
+      ok: { charge: { disputed: charge.amount - 999 }, refunds: [{ amount: 1000 }] },
+    });
+  });
+
+  it("tells D1 of what changed while D1 was being told", async () => {
+    const bench = new Bench();
+    const versions: number[] = [];
+    const { flush } = bench.ports;
+    bench.ports.flush = async (batch) => {
+      versions.push(...batch.refunds.map(({ version }) => version));
+      await bench.clock.sleep(2000);
+      return await flush(batch);
+    };
+    bench.onSubmission = () => ({ kind: "accepted" });
+    bench.onQuery = () => ({ kind: "succeeded", transactionNo: "R1" });
+    const { id } = await bench.refund();
+    await bench.pass(10_000);
+    const refund = await bench.stored(id);
+    expect(refund).toMatchObject({ state: "succeeded", synced: refund.version });
+    expect(versions.length).toBeGreaterThan(1);
+    expect(versions.at(-1)).toBe(refund.version);
+  });
+});

@@ -11,7 +11,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "throws out of its alarm",
     why: "the platform tries a few times, then the alarm is gone for good",
     layers: ["L2", "L3"],
-    slow: true,
     patches: [
       {
         file: LEDGER,
@@ -49,7 +48,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "overwrites an earlier alarm with a later one",
     why: "whoever keeps asking for refunds keeps the others from ending",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: LEDGER,
@@ -63,7 +61,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "does not notice that the platform has lost its alarm",
     why: "work is left and nothing wakes it",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: LEDGER,
@@ -133,7 +130,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "writes an event and its deliveries one after the other",
     why: "a crash between them loses the notification: the repeat finds the event",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: FLUSH,
@@ -171,9 +167,9 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
   },
   {
     name: "holds what changed during a flush for told",
-    why: "D1 keeps the older version for ever",
-    layers: ["L2"],
-    slow: true,
+    why: "D1 keeps the older version until something else happens",
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
     patches: [
       {
         file: PROJECTOR,
@@ -198,8 +194,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
   {
     name: "lets a hydration overwrite newer facts",
     why: "a stale copy takes back a dispute that was acknowledged, or turns paid into unpaid",
-    layers: ["L2"],
-    slow: true,
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
     patches: [
       {
         file: LEDGER,
@@ -213,7 +209,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "begins anew when it was lost",
     why: "everything refunded before can be refunded again",
     layers: ["L1", "L2"],
-    slow: true,
     test: "test/worker/ledger-crashes.test.ts",
     patches: [
       {
@@ -227,7 +222,6 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "goes on in live mode after it was lost, as if nothing had been",
     why: "what D1 had not heard of yet may be refunded again",
     layers: ["L1", "L2"],
-    slow: true,
     test: "test/worker/ledger-crashes.test.ts",
     patches: [
       {
@@ -246,7 +240,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: PROJECTOR,
-        find: "if (receipt.version > batch.flush.version || receipt.refunds > batch.known) await",
+        find: "if (isBehind(batch, receipt)) await",
         replace: "if (receipt.version < 0) await",
       },
     ],

@@ -113,7 +113,6 @@ export const MONEY_MUTANTS: Mutant[] = [
     name: "stores a refund and its event in two transactions",
     why: "a crash between them loses the notification for ever",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: LEDGER,
@@ -190,7 +189,6 @@ export const MONEY_MUTANTS: Mutant[] = [
     name: "ignores the fingerprint of a key that is used again",
     why: "another request is answered with a refund of another amount",
     layers: ["L0", "L2"],
-    slow: true,
     test: "test/domain/reserve-refund.test.ts",
     patches: [
       {
@@ -269,7 +267,6 @@ export const MONEY_MUTANTS: Mutant[] = [
     name: "sends two refunds of a charge closer together than the channel allows",
     why: "channels turn the second away, some for good",
     layers: ["L0", "L2"],
-    slow: true,
     test: "test/domain/reserve-refund.test.ts",
     patches: [
       {

@@ -10,6 +10,7 @@ export const PEOPLE_MUTANTS: Mutant[] = [
     name: "does not tell D1 of a dispute",
     why: "after a loss the dispute is forgotten",
     layers: ["L1", "L2"],
+    slow: true,
     test: "test/worker/disputes.test.ts",
     patches: [
       {
@@ -23,6 +24,7 @@ export const PEOPLE_MUTANTS: Mutant[] = [
     name: "holds what a dispute took after it was won",
     why: "the merchant's own money is never free again",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: DISPUTE,
@@ -113,6 +115,7 @@ export const PEOPLE_MUTANTS: Mutant[] = [
     name: "does not watch what a person has ended",
     why: "the channel pays it a week later and nobody notices",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: OPERATIONS,
@@ -125,6 +128,7 @@ export const PEOPLE_MUTANTS: Mutant[] = [
     name: "does not tell D1 when it will ask again about what a person has ended",
     why: "the sweeper pokes it every minute for a month",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: DRIVER,

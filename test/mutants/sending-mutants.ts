@@ -42,7 +42,6 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "fails a refund that the channel does not find",
     why: "the submission may still be on its way",
     layers: ["L0", "L2"],
-    slow: true,
     test: "test/domain/settle-refund.test.ts",
     patches: [
       {
@@ -72,7 +71,6 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "believes a no while an earlier attempt is in doubt",
     why: "the first attempt lands late, and the money has been given away again",
     layers: ["L0", "L2"],
-    slow: true,
     test: "test/domain/settle-refund.test.ts",
     patches: [
       {
@@ -233,7 +231,6 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "stores a verdict and its event in two transactions",
     why: "a crash between them loses the notification for ever",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: DRIVER,
@@ -267,7 +264,6 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "waits for the account's budget without end",
     why: "a limiter that hangs stops everything",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: DRIVER,
@@ -312,7 +308,6 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "believes keys that do not see what was sent with others",
     why: "after a rotation everything open is not found, and is sent again",
     layers: ["L2"],
-    slow: true,
     patches: [
       {
         file: DRIVER,
