@@ -100,6 +100,8 @@ export interface SoakReport {
     perCharge: Line | null;
     /** Bytes for each time a ledger came into memory, in the last half. */
     perOpening: Line | null;
+    /** Open files at the begin and the end of that half: while they grow, so does what is in memory by right. */
+    files: readonly [number, number];
     /** Ledgers that came into memory, repeats counted. */
     opened: number;
   };
@@ -155,7 +157,7 @@ class Soak {
   readonly #aside = newTally();
   readonly #tally = newTally();
   #stretch = newTally();
-  readonly #memory: { charges: number; openings: number; bytes: number }[] = [];
+  readonly #memory: { charges: number; openings: number; bytes: number; files: number }[] = [];
 
   constructor(options: SoakOptions, service: Service, outside: Outside, state: string) {
     this.#options = options;
@@ -179,7 +181,8 @@ class Soak {
       this.#every(CRON_MS, over.signal, () => runtime.ask("cron")),
       this.#every(USAGE_MS, over.signal, async () => {
         const openings = await openingsOf(runtime);
-        this.#memory.push({ charges: this.#books.charges.length, openings, bytes: usageOf(pid).rss });
+        const { rss, files } = usageOf(pid);
+        this.#memory.push({ charges: this.#books.charges.length, openings, bytes: rss, files });
       }),
       this.#watch(begun, over.signal),
     ];
@@ -202,7 +205,8 @@ class Soak {
     const late = lastHalf(this.#memory);
     const perCharge = fitLine(late.map(({ charges, bytes }) => [charges, bytes]));
     const perOpening = fitLine(late.map(({ openings, bytes }) => [openings, bytes]));
-    const memory = { begun, ended, idle, perCharge, perOpening, opened };
+    const files = [late.at(0)?.files ?? 0, late.at(-1)?.files ?? 0] as const;
+    const memory = { begun, ended, idle, perCharge, perOpening, files, opened };
     return { capacity, rate, seconds, restMs, memory, ...(await this.#harvest()) };
   }
 
