@@ -17,7 +17,7 @@ const prebundle = [
 /** A key for tests alone: 32 bytes of 7. */
 const MASTER_KEYS = JSON.stringify({ test: Buffer.alloc(32, 7).toString("base64") });
 
-/** One workerd for all files of a project; setup.ts empties every binding per file. */
+/** One workerd a worker for all files of a project; setup.ts empties every binding per file. */
 const workers = (
   name: string,
   include: string[],
@@ -52,22 +52,22 @@ const workers = (
     include,
     setupFiles: ["./test/setup.ts"],
     isolate: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
     testTimeout: 30_000,
     deps: { optimizer: { ssr: { enabled: true, include: prebundle } } },
   },
 });
 
-const node = (name: string, include: string[], globalSetup: string[] = []) => ({
+const node = (name: string, include: string[], more: object = {}) => ({
   plugins: mutantPlugins(),
   test: {
     name,
-    globalSetup,
     environment: "node",
     include,
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
+    maxWorkers: 2,
+    ...more,
   },
 });
 
@@ -90,8 +90,13 @@ export default defineConfig({
       node("simulation", ["test/simulation/**/*.test.ts"]),
       node("channels", ["test/channels/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),
-      // One server for all files, started once.
-      node("deliveries", ["test/deliveries/**/*.test.ts"], ["./test/deliveries/global-setup.ts"]),
+      node("soak", ["test/soak/**/*.test.ts"]),
+      // One server for all files, started once; each has it, and the machine, to itself: they look at when things happen.
+      node("deliveries", ["test/deliveries/**/*.test.ts"], {
+        globalSetup: ["./test/deliveries/global-setup.ts"],
+        maxWorkers: 1,
+        sequence: { groupOrder: 1 },
+      }),
     ],
   },
 });

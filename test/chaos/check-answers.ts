@@ -188,7 +188,12 @@ function checkKeys(records: Records, known: Known, blame: Blame): void {
     if (wish.reuses === null || answersOf(wish).length === 0) continue;
     const earlier = wishes.get(wish.reuses);
     const unsure = earlier?.attempts.some(({ ledgersFail }) => ledgersFail);
-    if (!unsure) blame("I10", `${wish.token} was made under the key of ${wish.reuses}`, wish.charge);
+    // A promise is made before anybody can see that the key is taken; it comes to exist as failed, and is never sent.
+    const promised = wish.attempts.some(({ ledgersFail }) => ledgersFail);
+    const made = known.byToken.get(wish.token) ?? [];
+    const isKept = promised && made.every(({ state, attempts }) => state === "failed" && attempts === 0);
+    if (!unsure && !isKept)
+      blame("I10", `${wish.token} was made under the key of ${wish.reuses}`, wish.charge);
   }
   for (const { charge, refunds } of records.ledgers.values()) {
     for (const key of ["refundNo", "idempotencyKey"] as const) {

@@ -125,6 +125,8 @@ export class Runtime {
         ...process.env,
         ...WRANGLER_ENVIRONMENT,
         NODE_COMPILE_CACHE: join(this.#options.state, "compiled"),
+        // What a process that is killed leaves behind goes with the state.
+        TMPDIR: this.#options.state,
       },
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
