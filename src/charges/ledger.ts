@@ -336,7 +336,7 @@ export class Ledger implements LedgerSurface {
         });
         this.#alarm.arm();
       }
-    } else if (this.#book !== null && how === undefined) {
+    } else if (this.#book !== null && (how === undefined || hydration !== null)) {
       if (!entered || this.#alarm.isLate()) this.#alarm.armExactly();
     }
     return this.#book;

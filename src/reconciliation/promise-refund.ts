@@ -58,14 +58,18 @@ async function inTime<T>(work: Promise<T>): Promise<T | "failed"> {
   return outcome === "late" ? "failed" : outcome.done;
 }
 
-/** A refund that was promised and has not reached its ledger yet, rendered; null when there is no such promise. */
+/**
+ * A refund that was promised and has not reached its ledger yet, rendered; `"kept"` when its ledger has it by now; null
+ * when it was never promised.
+ */
 export async function findPromised(
   env: Env,
   reference: { app: string; livemode: boolean; charge: string; refund: string },
-): Promise<string | null> {
+): Promise<string | "kept" | null> {
   const db = database(env, reference.app, reference.livemode);
   const row = await findCommand(db, reference.app, reference.livemode, reference.refund);
-  if (row === undefined || row.charge !== reference.charge || row.dueAt === null) return null;
+  if (row === undefined || row.charge !== reference.charge) return null;
+  if (row.dueAt === null) return "kept";
   const charge = await findCharge(db, reference.app, reference.livemode, reference.charge);
   return render(row.command, charge?.doc, row.createdAt);
 }

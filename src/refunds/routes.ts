@@ -93,13 +93,17 @@ export const refundRoutes: Route[] = [
       const answer = await read().catch(async (error: unknown) => {
         // A refund that was promised because its ledger is away is answered from the promise.
         const promised = isUnavailable(error) ? await findPromise() : null;
-        if (promised === null) throw error;
+        if (promised === null || promised === "kept") throw error;
         return { ok: promised };
       });
       if ("ok" in answer) return jsonText(answer.ok);
       const promised = await findPromise();
       if (promised === null) throw unknown;
-      return jsonText(promised);
+      if (promised !== "kept") return jsonText(promised);
+      // The ledger has got it between the two questions.
+      const kept = await read();
+      if (!("ok" in kept)) throw unknown;
+      return jsonText(kept.ok);
     },
   }),
 ];

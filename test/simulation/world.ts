@@ -280,6 +280,7 @@ export class World {
     this.excused.add(orderNo);
     const disk = this.disk(name);
     disk.restore(snapshot);
+    disk.usedInRun = false;
     this.observer.forget(disk, "catch up");
     this.histories.forget(name);
     this.rolledBack.add(name);
