@@ -59,6 +59,7 @@ function imported(refund: Refund, now: number): Refund {
   const open = refund.state !== "succeeded" && refund.state !== "failed";
   const next: Refund = { ...refund, version: refund.version + 1, synced: 0, syncDueAt: now + SYNC_WITHIN_MS };
   if (!open) return next;
-  const mayHaveLeft: Partial<Refund> = { inDoubt: true, clearToSubmit: false, lastSubmittedAt: now };
+  const firstSubmittedAt = refund.firstSubmittedAt ?? now;
+  const mayHaveLeft = { inDoubt: true, clearToSubmit: false, firstSubmittedAt, lastSubmittedAt: now };
   return { ...next, ...mayHaveLeft, state: "unknown", leaseUntil: null, dueAt: now };
 }

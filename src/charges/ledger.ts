@@ -199,9 +199,7 @@ export class Ledger implements LedgerSurface {
   async poke(call: PokeCall): Promise<PokeAnswer> {
     const book = this.#write(() => this.#enter(call.hydration));
     if (book === null) return UNHYDRATED;
-    // D1 takes something for overdue where nothing is due.
-    const due = this.#nextDue();
-    if (due === null || due > this.#ports.now()) this.#projector.retell();
+    this.#projector.retellIfIdle();
     this.#alarm.rearm();
     return { ok: true };
   }

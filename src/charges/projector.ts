@@ -1,6 +1,7 @@
 // Keeps D1 up to date with a ledger: one run at a time, which also takes what changes meanwhile. The outbox and the
 // versions stay in the ledger until D1 has answered; a batch may arrive twice, its writes are guarded by version.
 import { within } from "../deadline.ts";
+import type { Refund } from "../refunds/refund.ts";
 import { balanceOf } from "./balance.ts";
 import type { Book, Books } from "./book.ts";
 import { withProjection } from "./hydrate.ts";
@@ -55,9 +56,10 @@ export class Projector {
         if (batch === null) return;
         const receipt = await this.#inTime(this.#ports.flush(batch.flush));
         this.#failures = 0;
-        this.#markSynced(batch);
+        // Before the batch counts as told: should this fail, it is sent again, and what it showed is seen again.
         if (isBehind(batch, receipt)) await this.#catchUp();
-        else if (receipt.versions < batch.versions && !retold) {
+        this.#markSynced(batch);
+        if (receipt.versions < batch.versions && !retold) {
           retold = true;
           this.retell();
         }
@@ -152,6 +154,16 @@ export class Projector {
       charge: projection.charge.id,
       livemode: projection.charge.livemode,
     });
+  }
+
+  /** Called when D1 takes something for overdue: if it was told everything and nothing is due, it has forgotten it. */
+  retellIfIdle(): void {
+    const book = this.#books.enter();
+    if (book === null || book.charge.version > book.cover.synced) return;
+    const now = this.#ports.now();
+    const isBusy = ({ version, synced, dueAt }: Refund) =>
+      version > synced || (dueAt !== null && dueAt <= now);
+    if (!book.refunds.some(isBusy)) this.retell();
   }
 
   /** D1 has forgotten what it was told, because it was put back to the past: it is told all of it again. */

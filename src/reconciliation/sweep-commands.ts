@@ -50,8 +50,12 @@ async function take(env: Env, message: CommandMessage): Promise<void> {
   // retries are counted and an outage may outlast them.
   // While D1 cannot say whose ledgers these are, they are those of the Worker that made the promise.
   const mayReplay = await Promise.resolve(own()).catch(() => true);
-  const answered = mayReplay && (await replayCommand(env, command).catch(() => false));
-  if (answered) return;
+  if (!mayReplay) {
+    // Neither these ledgers nor this database are where it belongs.
+    await env.COMMANDS.send(message, { delaySeconds: CARRY_SECONDS });
+    return;
+  }
+  if (await replayCommand(env, command).catch(() => false)) return;
   const stored = await within(sleep, storeCommand(db, command, Date.now()), STORE_TIMEOUT_MS).catch(
     () => "late",
   );

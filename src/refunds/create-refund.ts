@@ -61,15 +61,17 @@ export async function createRefund(
     );
 
   let outcome = await send(command);
+  // A try before the ledger lost its memory may have reserved: what it says without it is no answer to that.
+  const inDoubt = "answer" in outcome && outcome.inDoubt;
   if ("answer" in outcome && "unhydrated" in outcome.answer) {
     // The ledger has nothing, so nothing was reserved: an error is still an honest answer.
     const hydration = await findHydration(database(env, app, livemode), app, livemode, request.charge);
     if (hydration === null) throw unknown;
     outcome = await send(command, hydration);
   }
-  if ("failed" in outcome && outcome.failed === "overloaded")
+  if ("failed" in outcome && outcome.failed === "overloaded" && !inDoubt)
     throw new ProblemError({ code: "unavailable", retryAfterSeconds: 2 });
-  if ("failed" in outcome || (outcome.inDoubt && !isBinding(outcome.answer))) {
+  if ("failed" in outcome || ((inDoubt || outcome.inDoubt) && !isBinding(outcome.answer))) {
     return { refund: await promise(env, command), replayed: false };
   }
   return answerOf(outcome.answer);

@@ -49,7 +49,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
     patches: [
       {
         file: CREATE,
-        find: 'if ("failed" in outcome && outcome.failed === "overloaded")',
+        find: 'if ("failed" in outcome && outcome.failed === "overloaded" && !inDoubt)',
         replace: 'if ("failed" in outcome)',
       },
     ],
@@ -62,8 +62,8 @@ export const PROMISE_MUTANTS: Mutant[] = [
     patches: [
       {
         file: CREATE,
-        find: "(outcome.inDoubt && !isBinding(outcome.answer))",
-        replace: "(outcome.inDoubt && !isBinding(outcome.answer) && !outcome.inDoubt)",
+        find: "((inDoubt || outcome.inDoubt) && !isBinding(outcome.answer))",
+        replace: "(false && !isBinding(outcome.answer as CreateAnswer))",
       },
     ],
   },

@@ -107,9 +107,10 @@ export class Observer {
   isKnown(disk: Disk): boolean {
     const { cover, refunds } = this.look(disk);
     if (cover === null || cover.charge.version > cover.synced) return false;
-    return [...refunds.values()].every(({ version, synced, claim, resolution, contradictedAt }) => {
+    return [...refunds.values()].every(({ version, synced, state, claim, resolution }) => {
       // What was said once, by people or by the channel about a final state, nobody says again.
-      const isSaid = claim !== undefined || resolution !== undefined || contradictedAt !== null;
+      const isFinal = state === "succeeded" || state === "failed";
+      const isSaid = claim !== undefined || resolution !== undefined || isFinal;
       return synced > 0 && (version === synced || !isSaid);
     });
   }
