@@ -251,15 +251,12 @@ function freed(refund: Refund, at: Circumstances): Settlement | null {
 
 /** The channel speaks of another sum under our number: a person must look, the state stays as it is. */
 function mismatch(refund: Refund, verdict: Verdict, at: Circumstances): Settlement | null {
-  if (at.asked === "told" && refund.attention === "amount_mismatch") return null;
-  const heard: Refund = {
-    ...refund,
-    askedAt: verdict.askedAt,
-    leaseUntil: null,
-    attention: "amount_mismatch",
-  };
+  // A conflict is the graver reason to look, and says why the charge is frozen.
+  const attention = refund.attention === "conflict" ? "conflict" : "amount_mismatch";
+  if (at.asked === "told" && refund.attention === attention) return null;
+  const heard: Refund = { ...refund, askedAt: verdict.askedAt, leaseUntil: null, attention };
   if (!isFinal(refund.state)) return stillOpen(refund, heard, at);
-  return stillContradicted(refund, heard, at) ?? changed(refund, { ...refund, attention: "amount_mismatch" });
+  return stillContradicted(refund, heard, at) ?? changed(refund, { ...refund, attention });
 }
 
 /** The channel says the same of a final state as before: that ends a contradiction if it was asked after it. */

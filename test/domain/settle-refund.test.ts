@@ -571,6 +571,14 @@ describe("a verdict that is late or stale", () => {
     null,
     { amount: 1 },
   );
+  becomes(
+    "and does not hide a conflict, which says why the charge is frozen",
+    aRefund("failed", { attention: "conflict" }),
+    "told",
+    yes,
+    null,
+    { amount: 1 },
+  );
 });
 
 describe("a final state that the channel contradicts", () => {

@@ -10,7 +10,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
   {
     name: "throws out of its alarm",
     why: "the platform tries a few times, then the alarm is gone for good",
-    layers: ["L2", "L3"],
+    layers: ["L2"],
     patches: [
       {
         file: LEDGER,

@@ -314,7 +314,8 @@ export class Clients {
     const name = `${this.#world.nameOf(sale)} ${kind} ${word}`;
     const owner = this.#owners.get(name);
     this.#owners.set(name, owner ?? refund);
-    if (owner !== undefined && owner !== refund) {
+    const isForgotten = this.#world.rolledBack.has(this.#world.nameOf(sale));
+    if (owner !== undefined && owner !== refund && !isForgotten) {
       this.#world.violation(`I10: ${name} stands for ${owner} and for ${refund}`);
     }
   }

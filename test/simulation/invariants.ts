@@ -78,7 +78,7 @@ function checkMoney(world: World, charge: Sale, refunds: Refund[], frozen: boole
 function checkByHand(world: World, refund: Refund): void {
   const number = refundOrderNo(refund.id);
   const refused = refund.channelCode === "payment_mismatch" || refund.channelCode === "transaction_no_used";
-  const unsent = refused || (refund.resolution !== undefined && refund.attempts === 0);
+  const unsent = refused || (refund.resolution !== undefined && refund.firstSubmittedAt === null);
   if (unsent && (refund.state !== "failed" || (world.channel.books.get(number)?.effects ?? 0) > 0)) {
     world.violation(`${refund.id} was ended unsent (${refund.channelCode}) and is ${refund.state}`);
   }
@@ -295,7 +295,7 @@ function checkAsked(world: World, refunds: Map<string, Refund>, { asked }: Clien
     // A promise that turned out to be another refund's repeat is kept as one that failed and never left.
     if (refund.state === "failed" && refund.attempts === 0) continue;
     const others = made.get(word) ?? [];
-    if (others.length >= request.meant) {
+    if (others.length >= request.meant && !world.rolledBack.has(request.charge)) {
       world.violation(`I10: ${others.join()} and ${refund.id} were asked for as one`);
     }
     made.set(word, [...others, refund.id]);

@@ -169,8 +169,8 @@ export class Observer {
     if (refund.synced > refund.version) this.#violation(`I11: D1 is said to be ahead for ${refund.id}`);
     if (refund.state === before.state) return;
     // A person may end what the channel cannot; but what is on its way to the channel may still move money.
-    const byHand = refund.resolution !== undefined;
-    if (refund.state === "failed" && !byHand && this.#mayStillMove(refundOrderNo(refund.id))) {
+    const isExcused = refund.resolution !== undefined || this.#behind.has(charge);
+    if (refund.state === "failed" && !isExcused && this.#mayStillMove(refundOrderNo(refund.id))) {
       this.#violation(`${refund.id} has failed while it is on its way to the channel`);
     }
     if (refund.version === before.version) {

@@ -48,7 +48,7 @@ const ALARM_RETRIES_MAX = 6;
 /** More alarms of one ledger in a minute than anybody can have a use for. */
 const ALARM_STORM = 300;
 /** What comes before a submission leaves may take so long: the account, its budget and the check of the payment. */
-const BEFORE_SENDING_MS = 7_100;
+const BEFORE_SENDING_MS = 8_000;
 
 export class World {
   readonly dice: Dice;
