@@ -274,6 +274,8 @@ export class SimulatedChannel {
       if (dice.chance(this.faults.transientNo * risk)) {
         if (dice.chance(0.5)) {
           book.state = "declined";
+          // Told late, it contradicts what came of it: a question answered wrongly would confirm that.
+          book.misread = true;
           this.#tell(book, "once");
         }
         return say("declined", order, askedAt, book);
