@@ -181,8 +181,8 @@ export const DELIVERY_MUTANTS: Mutant[] = [
   {
     name: "lets slots under a rate limit go at once when they were missed",
     why: "after an outage a receiver gets all of them in a second",
-    layers: ["L2 deliveries"],
-    slow: true,
+    layers: ["L1"],
+    test: "test/worker/webhooks-rate-limit.test.ts",
     patches: [
       {
         file: DELIVER,

@@ -65,6 +65,16 @@ const statusesOf = async (ids: string[]) =>
   (await Promise.all(ids.map((id) => readDelivery(id)))).map((row) => row?.status);
 
 describe("a rate limit", () => {
+  test("gives slots that an outage let pass anew: they do not all go at once", async () => {
+    const world = new World(OK);
+    const { endpoint, ids } = await newBurst(world, 4, 12);
+    const missed = env.DB.prepare("update deliveries set slot_at = ? where endpoint = ?");
+    await missed.bind(NOW - 60_000, endpoint.id).run();
+    await world.run(NOW + 60_000);
+    expectPaced(world, 4);
+    expect(await statusesOf(ids)).toEqual(ids.map(() => "delivered"));
+  });
+
   test.each([
     [1, 5],
     [4, 13],
