@@ -76,3 +76,54 @@ describe("a ledger that has its facts", () => {
     expect(versions.at(-1)).toBe(refund.version);
   });
 });
+
+describe("a ledger that was rolled back", () => {
+  it("is frozen also if D1 fails right after it has shown that it knows more", async () => {
+    const bench = new Bench();
+    const first = await bench.refund({ amount: 1000 });
+    await bench.pass(60_000);
+    const forgotten = aRefund("succeeded", { id: `re_${"9".repeat(24)}`, seq: 2, amount: 5000, version: 5 });
+    const { flush } = bench.ports;
+    bench.ports.flush = async (batch) => {
+      const receipt = await flush(batch);
+      return { ...receipt, versions: receipt.versions + forgotten.version };
+    };
+    const { charge } = bench;
+    let asked = 0;
+    bench.ports.projection = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error("D1_ERROR");
+      return { charge, refunds: [first, forgotten], freeze: null, opened: true };
+    };
+    await bench.refund({ amount: 500 });
+    await bench.pass(60_000);
+    expect(await bench.ledger.export()).toMatchObject({ ok: { freeze: "lost", refunds: { length: 3 } } });
+    expect(bench.alerts).toContain("ledger_behind");
+  });
+});
+
+describe("a poke", () => {
+  it("of a ledger that could not tell D1 yet does not take D1 for restored", async () => {
+    const bench = new Bench();
+    const { flush } = bench.ports;
+    bench.ports.flush = async () => {
+      throw new Error("D1 is down");
+    };
+    await bench.refund();
+    await bench.pass(700_000);
+    bench.ports.flush = flush;
+    await bench.finish(bench.ledger.poke({ ...CALL }));
+    expect(bench.alerts).not.toContain("database_behind");
+  });
+
+  it("of one that has told D1 everything, and has nothing to do, tells all of it again: D1 has forgotten", async () => {
+    const bench = new Bench();
+    const { id, version } = await bench.refund();
+    await bench.pass(60_000);
+    bench.flushes.length = 0;
+    await bench.finish(bench.ledger.poke({ ...CALL }));
+    await bench.pass(1000);
+    expect(bench.alerts).toContain("database_behind");
+    expect(bench.flushes.flatMap(({ refunds }) => refunds)).toMatchObject([{ id, version }]);
+  });
+});

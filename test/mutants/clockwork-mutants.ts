@@ -246,6 +246,46 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     ],
   },
   {
+    name: "forgets that it was rolled back when D1 fails next",
+    why: "what D1 knows of is refunded again",
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
+    patches: [
+      {
+        file: PROJECTOR,
+        find: "        if (isBehind(batch, receipt)) await this.#catchUp();\n        this.#markSynced(batch);\n",
+        replace:
+          "        this.#markSynced(batch);\n        if (isBehind(batch, receipt)) await this.#catchUp();\n",
+      },
+    ],
+  },
+  {
+    name: "takes D1 for restored before it has told it",
+    why: "an operator makes keys anew for nothing",
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
+    patches: [
+      {
+        file: PROJECTOR,
+        find: "version > synced || (dueAt !== null && dueAt <= now);",
+        replace: "version < synced && (dueAt ?? 0) > now;",
+      },
+    ],
+  },
+  {
+    name: "never tells a restored D1 again",
+    why: "refunds that have ended stay open in every list",
+    layers: ["L0"],
+    test: "test/domain/hydrate.test.ts",
+    patches: [
+      {
+        file: PROJECTOR,
+        find: "if (!book.refunds.some(isBusy)) this.retell();",
+        replace: "if (book.refunds.some(isBusy)) return;",
+      },
+    ],
+  },
+  {
     name: "believes D1 about the state of refunds that it takes over",
     why: "what was sent since is sent as new, or never asked about",
     layers: ["L0"],

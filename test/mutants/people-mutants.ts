@@ -68,7 +68,7 @@ export const PEOPLE_MUTANTS: Mutant[] = [
       {
         file: OPERATIONS,
         find: "const heard = await this.#driver.query(call.refund);",
-        replace: 'const heard = { kind: "accepted", attention: "channel_abnormal" } as any;',
+        replace: 'const heard = { kind: "accepted", attention: "channel_abnormal" };',
       },
     ],
   },

@@ -68,6 +68,32 @@ export const PROMISE_MUTANTS: Mutant[] = [
     ],
   },
   {
+    name: "makes another try while the first may still be on its way",
+    why: "the first makes what the second was refused",
+    layers: ["L0"],
+    test: "test/domain/ledger-client.test.ts",
+    patches: [
+      {
+        file: "src/charges/ledger-client.ts",
+        find: 'if (outcome === "late") return { failed: "unknown" };',
+        replace: 'if (outcome === "late") throw new Error("late");',
+      },
+    ],
+  },
+  {
+    name: "does not find a promise while it is being kept",
+    why: "a refund that was acknowledged is 404 for a moment",
+    layers: ["L1"],
+    test: "test/worker/promises.test.ts",
+    patches: [
+      {
+        file: "src/reconciliation/promise-refund.ts",
+        find: 'if (row.dueAt === null) return "kept";',
+        replace: "if (row.dueAt === null) return null;",
+      },
+    ],
+  },
+  {
     name: "takes an unknown outcome for a ledger that was overloaded",
     why: "an error after a reservation that may stand",
     layers: ["L1", "L2"],

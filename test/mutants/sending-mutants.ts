@@ -243,7 +243,7 @@ export const SENDING_MUTANTS: Mutant[] = [
       {
         file: DRIVER,
         find: '"submit" | "query" | "told"): void {\n',
-        replace: '"submit" | "query" | "told"): void {\n    let told: any = null;\n',
+        replace: '"submit" | "query" | "told"): void {\n    let told = null;\n',
       },
     ],
   },

@@ -126,6 +126,20 @@ describe("a refund that was promised while its ledger was away", () => {
     expect(read).toMatchObject({ status: 200, body: { id: promised.id, status: "pending" } });
   });
 
+  it("is found also by whoever looks at the very moment in which it is kept", async () => {
+    freshBooks();
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    away("create");
+    const { body: promised } = await app.refund(charge, { amount: 5 });
+    back();
+    await replay();
+    // Its ledger is asked before it has the refund, D1 after.
+    spies.push(vi.spyOn(ChargeLedger.prototype, "read").mockResolvedValueOnce({ missing: "refund" }));
+    const read = await app.get<RefundObject>(`/v1/charges/${charge.id}/refunds/${promised.id}`);
+    expect(read).toMatchObject({ status: 200, body: { id: promised.id, status: "succeeded" } });
+  });
+
   it("is not promised at all for a charge that nobody recorded: 404", async () => {
     freshBooks();
     const app = await TestApp.create();
