@@ -3,6 +3,7 @@
 // the same on every machine, and a change of one is a change of the code.
 import type { Env } from "../src/env.ts";
 import worker, { ChargeLedger as Ledger } from "../src/index.ts";
+import { withMethods } from "./with-methods.ts";
 
 export const COUNTERS = [
   "ledger calls",
@@ -22,17 +23,6 @@ const counts = new Map<Counter, number>();
 
 function count(counter: Counter, by = 1): void {
   counts.set(counter, (counts.get(counter) ?? 0) + by);
-}
-
-/** The object with some methods put in the place of its own. */
-function withMethods<T extends object>(target: T, methods: object): T {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name);
-      const value = Reflect.get(target, name);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }
 
 function countedQueue<Message>(queue: Queue<Message>): Queue<Message> {

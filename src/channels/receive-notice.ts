@@ -32,9 +32,13 @@ export async function receiveNotice(
     channel.noticeAnswer?.(outcome) ?? { status: STATUS[outcome], body: null };
   try {
     const { app, livemode } = path;
+    const db = database(env, app, livemode);
+    const [isOurs, accounts] = await Promise.all([
+      !livemode || areOwnLedgers(env, db),
+      listNoticeAccounts(db, app, livemode, path.channel),
+    ]);
     // The channel says it again, until it reaches the ledgers that know what it is about.
-    if (livemode && !(await areOwnLedgers(env, database(env, app, livemode)))) return answer("failed");
-    const accounts = await listNoticeAccounts(database(env, app, livemode), app, livemode, path.channel);
+    if (!isOurs) return answer("failed");
     const reading = await readByAny(channel, accounts, notice, now);
     if (reading.kind === "refused") {
       alert("notice_refused", { channel: path.channel, app, reason: reading.reason });

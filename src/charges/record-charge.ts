@@ -3,13 +3,13 @@
 import type { Principal } from "../auth/principal.ts";
 import { type Database, database } from "../db/client.ts";
 import type { Env } from "../env.ts";
-import { ledgerFingerprint } from "../http/admit.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { canonicalJson } from "../idempotency/fingerprint.ts";
 import { derivedId } from "../ids.ts";
 import { type Charge, isChargeId } from "./charge.ts";
 import { CALL, type ChargeChange, type HeldPayment, type RecordAnswer } from "./ledger-calls.ts";
 import { askLedger } from "./ledger-client.ts";
+import { ledgerFingerprint } from "./own-ledgers.ts";
 import {
   claimPayment,
   findCharge,

@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from "hono";
 import { authenticate, requireScope } from "../auth/authenticate.ts";
 import { claimSignature } from "../auth/repository.ts";
 import { checkSignature } from "../auth/request-signature.ts";
+import { isOwnNamespace } from "../charges/own-ledgers.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { decodeBody, readBody } from "./decode-body.ts";
@@ -54,13 +55,7 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
   };
 }
 
-/** What tells this deployment's ledgers from any other's. */
-export function ledgerFingerprint(env: Pick<Env, "LEDGERS">): string {
-  return env.LEDGERS.idFromName("fingerprint").toString();
-}
-
 /** A renamed Worker, or staging pointed at production's database, would move live money with empty ledgers. */
 function refuseForeignLedgers(env: Env, recorded: string | null): void {
-  if (recorded !== null && recorded !== ledgerFingerprint(env))
-    throw new ProblemError({ code: "wrong_namespace" });
+  if (!isOwnNamespace(env, recorded)) throw new ProblemError({ code: "wrong_namespace" });
 }

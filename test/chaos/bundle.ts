@@ -1,4 +1,4 @@
-// The Worker of the storm in one module, bundled once for all its lives. Patches change the product's own files on
+// A Worker around the product's, in one module, bundled once for all lives of a runtime. Patches change the product's own files on
 // their way into it; one whose file was never read has not been applied, and that is an error.
 import { readFile } from "node:fs/promises";
 import { relative } from "node:path";
@@ -6,12 +6,14 @@ import { build, type Loader } from "esbuild";
 import { PROJECT } from "../../scripts/wrangler.ts";
 import { applyPatches, type Patch } from "../mutants/patch.ts";
 
-export async function bundleWorker(patches: readonly Patch[]): Promise<string> {
+/** `entry`: its file, below the project. */
+export async function bundleWorker(entry: string, patches: readonly Patch[] = []): Promise<string> {
   const left = new Set(patches.map(({ file }) => file));
   const { outputFiles } = await build({
     absWorkingDir: PROJECT,
-    entryPoints: ["test/chaos/faulty-worker.ts"],
+    entryPoints: [entry],
     bundle: true,
+    minify: true,
     write: false,
     format: "esm",
     target: "es2024",

@@ -76,7 +76,10 @@ export interface ChaosReport {
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const dice = new Dice(options.seed);
-  const code = await bundleWorker([...SHORT_TIMES, ...(options.patches ?? [])]);
+  const code = await bundleWorker("test/chaos/faulty-worker.ts", [
+    ...SHORT_TIMES,
+    ...(options.patches ?? []),
+  ]);
   const state = mkdtempSync(join(tmpdir(), "edge-refunds-chaos-"));
   const outside = await openOutside(dice.fork());
   const masterKeys = newMasterKeys();

@@ -2,6 +2,7 @@
 // what they were asked, hang, are slow or are away, as the binding CHAOS says for this life of the runtime. The code
 // between is the product's own. Beside the API it answers the storm's companion: the cron, what was injected, rows of
 // D1 and whole ledgers, none of which fails.
+import { withMethods } from "../../bench/with-methods.ts";
 import type { Charge } from "../../src/charges/charge.ts";
 import { CALL, type LedgerSurface } from "../../src/charges/ledger-calls.ts";
 import type { Env } from "../../src/env.ts";
@@ -29,17 +30,6 @@ function lifeOf(env: ChaosEnv): NonNullable<typeof life> {
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** The object with some methods put in the place of its own. */
-function withMethods<T extends object>(target: T, methods: object): T {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(methods, name)) return Reflect.get(methods, name);
-      const value = Reflect.get(target, name);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-}
 
 async function throughD1<Result>(env: ChaosEnv, run: () => Promise<Result>): Promise<Result> {
   const { faults, dice, since } = lifeOf(env);

@@ -1,13 +1,10 @@
 // After the storm: waits until everything rests, without touching a ledger, so that what heals is what heals in
 // production; reads the lists as clients do; and takes what lies on the disk once the runtime is dead.
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cover } from "../../src/charges/book.ts";
 import type { Export } from "../../src/charges/ledger-calls.ts";
-import type { Refund } from "../../src/refunds/refund.ts";
 import type { Clients } from "./clients.ts";
+import { openD1, storedLedgers } from "./disk.ts";
 import type { Outside } from "./outside.ts";
 import { SIGHTINGS } from "./overseer.ts";
 import { answersOf, type Records, type Row, type Rows } from "./records.ts";
@@ -107,38 +104,15 @@ export async function readEverything({ charges, reader }: Clients, scene: Scene)
 
 /** The disk of a runtime that is dead. */
 export function readDisk(state: string): Pick<Records, "ledgers" | "rows"> {
-  return { ledgers: readLedgers(join(state, "do")), rows: readRows(join(state, "d1")) };
-}
-
-function databasesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".sqlite") && !file.endsWith("metadata.sqlite"))
-    .map((file) => join(folder, file));
-}
-
-function readLedgers(folder: string): Map<string, Export> {
   const ledgers = new Map<string, Export>();
-  for (const file of databasesBelow(folder)) {
-    const db = new DatabaseSync(file);
-    try {
-      const tables = db.prepare("select name from sqlite_master where name in ('refunds', 'outbox')").all();
-      if (tables.length < 2) continue;
-      const docs = db.prepare("select doc from refunds order by seq").all() as { doc: string }[];
-      const [cover, ...refunds] = docs.map(({ doc }) => JSON.parse(doc)) as [Cover, ...Refund[]];
-      const events = db.prepare("select event from outbox order by id").all() as { event: string }[];
-      const undelivered = events.map(({ event }) => JSON.parse(event).id as string);
-      ledgers.set(cover.charge.id, { charge: cover.charge, freeze: cover.freeze, refunds, undelivered });
-    } finally {
-      db.close();
-    }
+  for (const { cover, refunds, undelivered } of storedLedgers(state)) {
+    const { charge, freeze } = cover;
+    ledgers.set(charge.id, { charge, freeze, refunds, undelivered });
   }
-  return ledgers;
+  return { ledgers, rows: readRows(openD1(state)) };
 }
 
-function readRows(folder: string): Rows {
-  const [file] = databasesBelow(folder);
-  if (file === undefined) throw new Error(`there is no database in ${folder}`);
-  const db = new DatabaseSync(file);
+function readRows(db: DatabaseSync): Rows {
   try {
     const all = (table: string) => db.prepare(`select * from ${table}`).all() as Row[];
     return {

@@ -4,7 +4,7 @@ import { createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { routes } from "../../src/app.ts";
-import { ledgerFingerprint } from "../../src/http/admit.ts";
+import { ledgerFingerprint } from "../../src/charges/own-ledgers.ts";
 import worker from "../../src/index.ts";
 import { bodyOf, expectError, expectNothingStored, GUESSES, nameOf, pathOf } from "../exam.ts";
 import { type ErrorObject, eventually, TestApp } from "../harness.ts";

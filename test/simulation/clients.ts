@@ -2,6 +2,7 @@
 // page through lists. Everything they were told is kept, to be held against the books at the end.
 import { DISPUTE_STATUSES, type DisputeStatus } from "../../src/disputes/dispute.ts";
 import { mintId } from "../../src/ids.ts";
+import type { ChargeView } from "./histories.ts";
 import type { Sale } from "./sale.ts";
 import type { Answer, Service } from "./service.ts";
 import type { World } from "./world.ts";
@@ -46,6 +47,13 @@ interface Wire {
   time_succeed: number | null;
   metadata: { word: string };
 }
+
+interface Page {
+  data: Wire[];
+  has_more: boolean;
+}
+
+type ChargeWire = ChargeView & { refunded: boolean };
 
 /** What makes two requests the same one: a key, the merchant's number, or what an SDK's own repeats have in common. */
 const IDENTITIES = ["key", "refund_no", "timestamp", "none"] as const;
@@ -128,10 +136,10 @@ export class Clients {
   }
 
   /** Looks at the charge, and holds what it sees against the ledger's history. */
-  async look(sale: Sale): Promise<Answer | null> {
+  async look(sale: Sale): Promise<Answer<ChargeWire> | null> {
     const name = this.#world.nameOf(sale);
     const asked = this.#world.histories.moment(name);
-    const answer = await this.#service.ask({
+    const answer = await this.#service.ask<ChargeWire>({
       key: sale.key,
       method: "GET",
       path: `/v1/charges/${sale.id}`,
@@ -205,7 +213,7 @@ export class Clients {
     const asked = this.asked.get(word) as Asked;
     asked.requests += 1;
     this.#world.note("request", sale.id, word, String(amount), kind);
-    const answer = await this.#service.ask({
+    const answer = await this.#service.ask<Wire>({
       key: sale.key,
       path: `/v1/charges/${sale.id}/refunds`,
       body: {
@@ -222,7 +230,7 @@ export class Clients {
       asked.errors += 1;
       return this.#isRefused(sale, answer);
     }
-    const wire: Wire = answer.body;
+    const wire = answer.body;
     if (amount !== null && wire.amount !== amount) {
       this.#world.violation(`I4: asked for ${amount}, was told ${wire.amount} of ${wire.id}`);
     }
@@ -259,11 +267,11 @@ export class Clients {
     };
   }
 
-  #isRefused(sale: Sale, { status, code, body }: Answer): boolean {
+  #isRefused(sale: Sale, { status, problem }: Answer): boolean {
     if (status === 503) return false;
     this.refused += 1;
-    if (status !== 400 || !REFUSALS.has(code)) {
-      this.#world.violation(`a refund of ${sale.id} was refused with ${status} ${JSON.stringify(body)}`);
+    if (status !== 400 || !REFUSALS.has(problem?.code)) {
+      this.#world.violation(`a refund of ${sale.id} was refused with ${status} ${JSON.stringify(problem)}`);
     }
     return true;
   }
@@ -279,7 +287,7 @@ export class Clients {
     await Promise.all(
       Array.from({ length: crowd }, async () => {
         const path = `/v1/charges/${sale.id}/refunds/${refund}/sync`;
-        const answer = await this.#service.ask({ key: sale.key, path });
+        const answer = await this.#service.ask<Wire>({ key: sale.key, path });
         // What was only promised may not be there yet.
         if (answer?.status !== 200) return;
         if (answer.body.id !== refund)
@@ -332,10 +340,7 @@ export class Clients {
     if (foreign?.status === 200) this.#world.violation(`I14: ${refund} is shown to a stranger`);
     const whole = await this.look(sale);
     if (whole?.status !== 200 || !isMade || isAway()) return;
-    const { refunded, refunds } = whole.body as {
-      refunded: boolean;
-      refunds: { data: Wire[]; has_more: boolean };
-    };
+    const { refunded, refunds } = whole.body;
     if (!refunded) this.#world.violation(`I16: ${sale.id} does not know that it is being refunded`);
     if (!refunds.has_more && refunds.data.every(({ id }) => id !== refund)) {
       this.#world.violation(`I16: ${refund} is not in the list of ${sale.id}`);
@@ -351,9 +356,9 @@ export class Clients {
     let cursor = "";
     for (;;) {
       const path = `/v1/charges/${sale.id}/refunds?limit=2${cursor}`;
-      const answer = await this.#service.ask({ key: sale.key, method: "GET", path });
+      const answer = await this.#service.ask<Page>({ key: sale.key, method: "GET", path });
       if (answer?.status !== 200) return;
-      const { data, has_more } = answer.body as { data: Wire[]; has_more: boolean };
+      const { data, has_more } = answer.body;
       seen.push(...data.map(({ id }) => id));
       cursor = `&starting_after=${data.at(-1)?.id}`;
       if (!has_more || data.length === 0) break;

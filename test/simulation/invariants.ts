@@ -248,9 +248,13 @@ async function pageOf(
   cursor: string,
 ): Promise<{ ids: string[]; more: boolean }> {
   const path = `/v1/charges/${sale.id}/refunds?limit=3${cursor}`;
-  const answer = await service.ask({ key: sale.key, method: "GET", path });
+  const answer = await service.ask<{ data: { id: string }[]; has_more: boolean }>({
+    key: sale.key,
+    method: "GET",
+    path,
+  });
   if (answer?.status !== 200) return { ids: [], more: false };
-  const { data, has_more } = answer.body as { data: { id: string }[]; has_more: boolean };
+  const { data, has_more } = answer.body;
   return { ids: data.map(({ id }) => id), more: has_more };
 }
 

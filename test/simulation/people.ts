@@ -122,11 +122,11 @@ export class People {
     if (answer === null || answer.status === 503) return;
     // A ledger that has lost everything knows of no refund until D1's view was handed to it.
     if (answer.status === 404 && this.#find(sale, refund) === undefined) return;
-    const { code, body } = answer;
-    if (body.error.param === ILLEGAL || EXCUSES.has(code ?? "")) return;
+    const { code, param } = answer.problem ?? {};
+    if (param === ILLEGAL || EXCUSES.has(code ?? "")) return;
     // A ledger that went back has forgotten who had taken it in hand.
     if (code === "refund_not_claimed" && this.#world.rolledBack.has(this.#world.nameOf(sale))) return;
-    this.#world.violation(`whoever wanted to end ${refund} was told ${JSON.stringify(body)}`);
+    this.#world.violation(`whoever wanted to end ${refund} was told ${JSON.stringify(answer.problem)}`);
   }
 }
 

@@ -7,12 +7,12 @@ import { EVERY_MINUTE, sweep } from "../../src/reconciliation/scheduled.ts";
 import { consumeCommands } from "../../src/reconciliation/sweep-commands.ts";
 import type { World } from "./world.ts";
 
-export interface Answer {
+/** `Body`: what the client expects to read. */
+export interface Answer<Body = unknown> {
   status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: what a client reads, it reads as JSON.
-  body: any;
-  /** The code of a problem; undefined where it has none. */
-  code: string | undefined;
+  body: Body;
+  /** What is wrong; undefined when nothing is. */
+  problem: { message: string; code?: string; param?: string } | undefined;
   replayed: string | null;
 }
 
@@ -45,7 +45,13 @@ export class Service {
   }
 
   /** Asks over HTTP; null when there was no answer. */
-  async ask({ key, method = "POST", path, body, headers = {} }: Question): Promise<Answer | null> {
+  async ask<Body>({
+    key,
+    method = "POST",
+    path,
+    body,
+    headers = {},
+  }: Question): Promise<Answer<Body> | null> {
     const { dice, clock, faults } = this.#world;
     this.#keys.add(key);
     const request = new Request(`${ORIGIN}${path}`, {
@@ -71,7 +77,7 @@ export class Service {
     return {
       status: response.status,
       body: read,
-      code: read.error?.code,
+      problem: read.error,
       replayed: response.headers.get("Idempotent-Replayed"),
     };
   }

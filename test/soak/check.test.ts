@@ -2,12 +2,12 @@
 // there would find nothing after a soak either.
 import { describe, expect, it } from "vitest";
 import { refundOrderNo } from "../../src/refunds/refund.ts";
+import type { StoredLedger } from "../chaos/disk.ts";
 import { freshDatabase } from "../domain/database.ts";
 import { aCharge, aRefund } from "../domain/refund-fixture.ts";
 import { Dice } from "../emulators/dice.ts";
 import { Books, type Told, type Wish } from "./books.ts";
 import { check, type Evidence } from "./check.ts";
-import type { StoredLedger } from "./disk.ts";
 import { drawAsk } from "./mix.ts";
 import { hashOf, type OutsideBooks } from "./outside.ts";
 
@@ -111,7 +111,7 @@ function inOrder(): World {
   const number = refundOrderNo(refund.id);
   outside.numbers.push({ number, charge: id, amount: refund.amount, effects: 1, moved: true });
   const cover = { schema: 1 as const, charge: facts, freeze: null, synced: 1, syncDueAt: null };
-  const ledger: StoredLedger = { cover, refunds: [refund], undelivered: 0, bytes: 16_384 };
+  const ledger: StoredLedger = { cover, refunds: [refund], undelivered: [], bytes: 16_384 };
   const endpoints = [{ id: ENDPOINT, app, path: PATH, events: ["refund.created", "refund.succeeded"] }];
   return { books, db, outside, endpoints, ledgers: [ledger], ledger, told };
 }
@@ -155,7 +155,7 @@ const BREAKAGES: [what: string, change: (world: World) => void, words: RegExp][]
     /which is no refund's/,
   ],
   ["what the channel complains of", ({ outside }) => outside.violations.push("too much"), /too much/],
-  ["an event that never left", ({ ledger }) => ledger.undelivered++, /never left the ledger/],
+  ["an event that never left", ({ ledger }) => ledger.undelivered.push("evt_1"), /never left the ledger/],
   ["a frozen charge", ({ ledger }) => (ledger.cover.freeze = "conflict"), /is frozen/],
   ["a row that D1 lacks", ({ db }) => db.exec("delete from refunds"), /D1 lacks/],
   ["a charge that D1 lacks", ({ db }) => db.exec("delete from charges"), /D1 lacks/],

@@ -2,8 +2,8 @@
 // tell one story. Reads ledgers and rows one after another, so that a long soak can be checked too.
 import type { DatabaseSync } from "node:sqlite";
 import { isFinal, type Refund, refundOrderNo, statusOf } from "../../src/refunds/refund.ts";
+import type { StoredLedger } from "../chaos/disk.ts";
 import type { Books, Charge } from "./books.ts";
-import type { StoredLedger } from "./disk.ts";
 import { type Arrival, type BookedNumber, hashOf, type OutsideBooks } from "./outside.ts";
 
 const VIOLATIONS_MAX = 50;
@@ -76,7 +76,8 @@ function checkLedgers(evidence: Evidence, verdict: Verdict, blame: Blame): void 
     if (charge === undefined) {
       if (!books.lostOrders.has(cover.charge.orderNo)) blame(`nobody recorded ${id}`);
     } else checkTold(ledger, charge, books, verdict, blame);
-    if (ledger.undelivered > 0) blame(`${ledger.undelivered} events never left the ledger of ${id}`);
+    if (ledger.undelivered.length > 0)
+      blame(`${ledger.undelivered.length} events never left the ledger of ${id}`);
     if (cover.freeze !== null) blame(`${id} is frozen: ${cover.freeze}`);
     let moved = 0;
     for (const refund of refunds) {

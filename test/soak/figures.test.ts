@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { bytesOf, tableSizes } from "./disk.ts";
+import { bytesOf } from "../chaos/disk.ts";
+import { tableSizes } from "./disk.ts";
 import { dueAt, fitLine, growthOf, lastHalf, latencyOf, refundsIn, sizesOf } from "./figures.ts";
 
 describe("latency", () => {

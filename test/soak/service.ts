@@ -3,12 +3,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { build } from "esbuild";
 import { unstable_splitSqlQuery } from "wrangler";
 import { newApp } from "../../scripts/admin-sql.ts";
 import { freePort } from "../../scripts/dev-server.ts";
 import { newMasterKeys } from "../../scripts/dev-vars.ts";
 import { PROJECT } from "../../scripts/wrangler.ts";
+import { bundleWorker } from "../chaos/bundle.ts";
 import { Runtime } from "../chaos/runtime.ts";
 import type { Shop } from "./ask.ts";
 import type { Endpoint } from "./check.ts";
@@ -38,7 +38,7 @@ export async function openService(
   const runtime = new Runtime({
     port: await freePort(),
     state,
-    code: await bundleWorker(),
+    code: await bundleWorker("test/soak/watched-worker.ts"),
     bindings: { LOCAL_DEV: "true", MASTER_KEYS: masterKeys, SANDBOX_URL: outside.sandboxUrl },
   });
   started(runtime);
@@ -86,22 +86,6 @@ async function call<Body>({ url }: Runtime, key: string, path: string, body?: ob
   });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   return (await answer.json()) as Body;
-}
-
-async function bundleWorker(): Promise<string> {
-  const { outputFiles } = await build({
-    absWorkingDir: PROJECT,
-    entryPoints: ["test/soak/watched-worker.ts"],
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*"],
-    logLevel: "error",
-  });
-  return outputFiles[0]?.text ?? "";
 }
 
 async function migrations(): Promise<string[]> {

@@ -5,12 +5,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openD1, storedLedgers } from "../chaos/disk.ts";
 import type { Runtime } from "../chaos/runtime.ts";
 import { Dice } from "../emulators/dice.ts";
 import { KINDS, type Kind } from "./ask.ts";
 import { Books } from "./books.ts";
 import { check, type Verdict } from "./check.ts";
-import { openD1, storedLedgers, tableSizes } from "./disk.ts";
+import { tableSizes } from "./disk.ts";
 import {
   fitLine,
   type Growth,
