@@ -3,9 +3,11 @@ import { DrizzleQueryError } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
+import { batchRoutes } from "./batches/routes.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
 import { orphanRoutes } from "./channels/orphan-routes.ts";
 import { channelAccountRoutes } from "./channels/routes.ts";
+import { reverseRoutes } from "./charges/reverse-routes.ts";
 import { chargeRoutes } from "./charges/routes.ts";
 import { DatabaseError } from "./db/client.ts";
 import { disputeRoutes } from "./disputes/routes.ts";
@@ -16,8 +18,10 @@ import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
 import { type AppEnv, json, type Route } from "./http/registry.ts";
 import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
+import { refundControlRoutes } from "./refunds/control-routes.ts";
 import { refundOperationRoutes } from "./refunds/operation-routes.ts";
 import { refundRoutes } from "./refunds/routes.ts";
+import { refundSummaryRoutes } from "./refunds/summary-routes.ts";
 import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
 import { webhookActionRoutes } from "./webhooks/action-routes.ts";
 import { deadLetterRoutes } from "./webhooks/dead-letter-routes.ts";
@@ -28,8 +32,12 @@ import { statsRoutes } from "./webhooks/stats-route.ts";
 /** Every route of the API. */
 export const routes: readonly Route[] = [
   ...chargeRoutes,
+  ...reverseRoutes,
   ...refundRoutes,
+  ...refundControlRoutes,
   ...refundOperationRoutes,
+  ...batchRoutes,
+  ...refundSummaryRoutes,
   ...disputeRoutes,
   ...testHelperRoutes,
   ...eventRoutes,

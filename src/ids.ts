@@ -16,6 +16,7 @@ export const PREFIXES = {
   signingKey: "sgk",
   deadLetter: "dl",
   channelAccount: "ca",
+  batch: "br",
 } as const;
 
 export type IdKind = keyof typeof PREFIXES;

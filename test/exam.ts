@@ -13,6 +13,8 @@ const BODIES: Record<string, unknown> = {
   "POST /v1/charges/:charge/disputes": { id: "dp_1", status: "opened", amount: 1 },
   "POST /v1/charges/:charge/refunds/:refund/claim": { by: "Li" },
   "POST /v1/charges/:charge/refunds/:refund/resolve": { outcome: "failed", by: "Li", reason: "Lost" },
+  "POST /v1/charges/:charge/refunds/:refund/approve": { by: "Li" },
+  "POST /v1/charges/:charge/refunds/:refund/reject": { by: "Li", reason: "Not agreed" },
   "POST /v1/channel_accounts": { channel: "manual", credentials: { note: "by hand" } },
   "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
   "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },

@@ -76,6 +76,7 @@ const NOUNS = [
   "auth/bounded-map",
   "auth/scope",
   "base64",
+  "calendar",
   "channels/alipay/amount",
   "channels/alipay/beijing-time",
   "channels/alipay/error-codes",
@@ -100,10 +101,12 @@ const NOUNS = [
   "charges/ledger-ports",
   "disputes/dispute",
   "events/event",
+  "http/csv",
   "http/language",
   "http/prefer",
   "http/problem",
   "http/problem-texts",
+  "http/refusal-texts",
   "idempotency/request-key",
   "ids",
   "money",
@@ -113,6 +116,7 @@ const NOUNS = [
   "refunds/refusal",
   "refunds/reserve-refund",
   "refunds/settle-refund",
+  "refunds/timeline",
   "result",
   "sealing/sealed-columns",
   "webhooks/delivery",
@@ -311,6 +315,13 @@ describe("wrangler.toml", () => {
       consumers.map(({ queue }) => String(queue)).filter((queue) => !entry.includes(`"${queue}"`)),
       "src/index.ts throws for an unknown queue. Please add a case for:",
     );
+  });
+
+  it("keeps query strings out of every log and trace", () => {
+    const advice = "Query strings carry order numbers and search words: please keep these settings.";
+    expect(named("observability"), advice).toEqual([{ enabled: true, redact_query_string: true }]);
+    expect(named("observability.logs"), advice).toEqual([{ invocation_logs: false }]);
+    expect(named("observability.traces"), advice).toEqual([{ enabled: false }]);
   });
 
   it("sweeps every minute, and nothing else is scheduled", () => {

@@ -4,6 +4,12 @@ import * as z from "zod";
 import { LANGUAGES } from "../refunds/refund.ts";
 
 const DAYS_MAX = 3650;
+const DELAY_MAX = 30 * 86_400;
+
+/** Minor units by currency (ISO 4217, lower case); `*` stands for every currency that is not named. */
+const amountsByCurrency = z
+  .record(z.string().regex(/^([a-z]{3}|\*)$/), z.int().min(0).max(Number.MAX_SAFE_INTEGER))
+  .default({});
 
 export const appSettingsSchema = z.strictObject({
   /** Seconds after its answer in which an SDK's keyless repeat of a refund joins the first one. */
@@ -28,6 +34,16 @@ export const appSettingsSchema = z.strictObject({
   public_key: z.string().max(4096).nullable().default(null),
   /** Confirm a payment at the channel before its first live refund. */
   verify_payments: z.boolean().default(true),
+  /** A refund that brings those of its charge within 24 hours above this sum waits for approval with another key. */
+  approval_limit: amountsByCurrency,
+  /** Seconds a refund waits before it is sent; until then it can be canceled. */
+  delay_seconds: z.int().min(0).max(DELAY_MAX).default(0),
+  /** What all refunds of the app within 24 hours may come to, in each mode. */
+  daily_amount_max: amountsByCurrency,
+  /** How many refunds the app may make within 24 hours, in each mode; null for any number. */
+  daily_refunds_max: z.int().min(0).max(10_000_000).nullable().default(null),
+  /** Requests a second of one API key; twice as many may come at once. */
+  rate_limit: z.int().min(1).max(10_000).default(100),
   /** Language of messages when the request does not say. */
   language: z.enum(LANGUAGES).default("zh"),
   /** Where new ledgers should live, one of Cloudflare's location hints. */

@@ -4,7 +4,9 @@
 import type { Event, EventType } from "../events/event.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
+import { type Note, noted } from "../refunds/timeline.ts";
 import type { Charge, Freeze } from "./charge.ts";
+import type { Hydration } from "./ledger-calls.ts";
 import type { LedgerStorage } from "./ledger-ports.ts";
 
 /** Row 0. */
@@ -23,8 +25,8 @@ export interface Cover {
 
 /** How the parts of a ledger get at its book. */
 export interface Books {
-  /** Null before the charge is hydrated. */
-  enter(): Book | null;
+  /** Null before the charge is hydrated; `hydration` does that if it is needed. */
+  enter(hydration?: Hydration): Book | null;
   /** One transaction; if it throws, what was read before it is void. */
   write<T>(work: () => T): T;
   /** Makes sure that an alarm is set for what is left to do. */
@@ -40,6 +42,41 @@ export function dirty(refund: Refund, now: number): Refund {
 
 export function changedRefund(refund: Refund, change: Partial<Refund>, now: number): Refund {
   return dirty({ ...refund, ...change, version: refund.version + 1 }, now);
+}
+
+/** What a refund has as null unless its row says more: rows leave it out. */
+const NOTHING = {
+  fundingSource: null,
+  refundNo: null,
+  idempotencyKey: null,
+  fingerprint: null,
+  repeats: null,
+  syncDueAt: null,
+  dueAt: null,
+  leaseUntil: null,
+  firstSubmittedAt: null,
+  lastSubmittedAt: null,
+  provisional: null,
+  contradictedAt: null,
+  askedAt: null,
+  account: null,
+  memory: null,
+  timeSucceed: null,
+  transactionNo: null,
+  failureCode: null,
+  failureMsg: null,
+  channelCode: null,
+  channelMessage: null,
+  attention: null,
+} satisfies Partial<Refund>;
+
+/** A refund as its row has it. */
+export function storedRefund(doc: string): Refund {
+  return { ...NOTHING, ...JSON.parse(doc) };
+}
+
+function withoutNulls(refund: Refund): Partial<Refund> {
+  return Object.fromEntries(Object.entries(refund).filter(([, value]) => value !== null));
 }
 
 export class Book {
@@ -59,8 +96,8 @@ export class Book {
     const tables = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'refunds'");
     if (tables.toArray().length === 0) return null;
     const rows = storage.sql.exec("SELECT doc FROM refunds ORDER BY seq").toArray();
-    const [cover, ...refunds] = rows.map((row) => JSON.parse(row.doc as string));
-    return new Book(storage, cover, refunds);
+    const [cover = "", ...docs] = rows.map((row) => row.doc as string);
+    return new Book(storage, JSON.parse(cover), docs.map(storedRefund));
   }
 
   /** Creates the tables and the cover. */
@@ -107,24 +144,41 @@ export class Book {
     this.#cover = cover;
   }
 
-  /** A new refund never takes another one's place: two with one sequence fail the transaction. */
-  save(refund: Refund): void {
-    const doc = JSON.stringify(refund);
-    const known = this.#refunds.get(refund.id);
+  /**
+   * Saves a refund, with an entry in its timeline as the note says; null for what no reader of it would see. A new refund
+   * never takes another one's place: two with one sequence fail the transaction.
+   */
+  save(changed: Refund, note: Note | null): void {
+    const known = this.#refunds.get(changed.id);
+    const refund = noted(known, changed, note);
+    const doc = JSON.stringify(withoutNulls(refund));
     if (known !== undefined) {
       if (known.seq !== refund.seq) throw new Error(`refund ${refund.id} has another place in the book`);
       this.#storage.sql.exec("UPDATE refunds SET doc = ? WHERE seq = ?", doc, refund.seq);
       this.#refunds.set(refund.id, refund);
-      return;
+    } else {
+      this.#storage.sql.exec("INSERT INTO refunds (seq, doc) VALUES (?, ?)", refund.seq, doc);
+      const later = this.refunds.filter(({ seq }) => seq > refund.seq);
+      this.#refunds.set(refund.id, refund);
+      // Refunds taken over from D1 may be older than the newest: the map stays in the order of creation.
+      for (const newer of later) {
+        this.#refunds.delete(newer.id);
+        this.#refunds.set(newer.id, newer);
+      }
     }
-    this.#storage.sql.exec("INSERT INTO refunds (seq, doc) VALUES (?, ?)", refund.seq, doc);
-    const later = this.refunds.filter(({ seq }) => seq > refund.seq);
-    this.#refunds.set(refund.id, refund);
-    // Refunds taken over from D1 may be older than the newest: the map stays in the order of creation.
-    for (const newer of later) {
-      this.#refunds.delete(newer.id);
-      this.#refunds.set(newer.id, newer);
-    }
+    if (refund.reverses) this.#reverse(refund);
+  }
+
+  /** A charge is reversed while the refund that takes back the whole of it has succeeded. */
+  #reverse({ state, syncDueAt }: Refund): void {
+    const reversed = state === "succeeded";
+    const { charge } = this.#cover;
+    if (charge.reversed === reversed) return;
+    this.saveCover({
+      ...this.#cover,
+      charge: { ...charge, reversed, version: charge.version + 1 },
+      syncDueAt: this.#cover.syncDueAt ?? syncDueAt,
+    });
   }
 
   addEvent(event: Event): void {

@@ -39,6 +39,8 @@ export function changeCharge(
     if (sent) return { refusal: { code: "charge_facts_final", param: "time_paid" } };
     next.timePaid = change.timePaid;
   }
+  const isDescribed = change.metadata !== undefined || change.description !== undefined;
   const same = JSON.stringify(next) === JSON.stringify(charge);
-  return { ok: same ? charge : next };
+  if (same) return { ok: charge };
+  return { ok: isDescribed ? { ...next, described: charge.version + 1 } : next };
 }

@@ -6,6 +6,7 @@ import type {
   ApplyCall,
   ClaimCall,
   CreateCall,
+  DecideCall,
   DisputeCall,
   LedgerSurface,
   PokeCall,
@@ -13,6 +14,7 @@ import type {
   RecordCall,
   ResolveCall,
   SyncCall,
+  UpdateCall,
 } from "./ledger-calls.ts";
 import { portsOf } from "./ledger-platform.ts";
 
@@ -50,6 +52,14 @@ export class ChargeLedger extends DurableObject<Env> implements LedgerSurface {
 
   resolve(call: ResolveCall) {
     return this.#ledger.resolve(call);
+  }
+
+  decide(call: DecideCall) {
+    return this.#ledger.decide(call);
+  }
+
+  update(call: UpdateCall) {
+    return this.#ledger.update(call);
   }
 
   dispute(call: DisputeCall) {

@@ -34,6 +34,8 @@ export interface Charge {
   disputes?: Disputes;
   metadata: Metadata;
   description: string | null;
+  /** The version in which description or metadata changed last; absent for the first. */
+  described?: number;
   /** Grows with every change, the refunds' included; guards the projection. */
   version: number;
 }

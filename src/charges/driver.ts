@@ -3,9 +3,10 @@
 import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
 import { within } from "../deadline.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
-import { holdsMoney, isFinal, type Refund, refundOrderNo, wasSent } from "../refunds/refund.ts";
-import { SYNC_WITHIN_MS, sendableFrom, submission } from "../refunds/reserve-refund.ts";
+import { type Actor, holdsMoney, isFinal, type Refund, refundOrderNo, wasSent } from "../refunds/refund.ts";
+import { overdueAt, SYNC_WITHIN_MS, sendableFrom, submission } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
+import { CHANNEL, SYSTEM, wordsOf } from "../refunds/timeline.ts";
 import { verifyPayment } from "../refunds/verify-payment.ts";
 import { balanceOf } from "./balance.ts";
 import { type Books, changedRefund, dirty } from "./book.ts";
@@ -25,6 +26,8 @@ const THROTTLED_MS = 2_000;
 const THROTTLED_MAX_MS = 60_000;
 /** How often the channel is asked whether it agrees with what a person decided. */
 const WATCH_EVERY_MS = 86_400_000;
+/** Who says what a verdict says, by how it came about. */
+const SAID = { submit: "answered", query: "queried", told: "notified" } as const;
 
 export interface DriverEvents {
   /** A verdict about a refund has been booked. */
@@ -73,15 +76,21 @@ export class Driver {
     return channel?.facts({ channel: charge.channel, description }) ?? null;
   }
 
+  #factsOf(charge: Charge, { description, sentDescription }: Refund): ChannelFacts | null {
+    return this.facts(charge, sentDescription ?? description);
+  }
+
   /** A reservation has been stored: it is sent at once if it holds a lease, else when its turn comes. */
   start(refund: Refund, account: ChannelAccount | null): void {
-    this.#accounts.set(refund.id, account);
+    // What is held back for long is sent with the keys of that time.
+    if (refund.state === "submitting" || isFree(refund, this.#ports.now()))
+      this.#accounts.set(refund.id, account);
     if (refund.state === "submitting") this.#ask(refund, "submit");
     else this.pump();
   }
 
-  /** Books what the channel, or somebody in its place, says by itself. */
-  hear(refund: string, verdict: Verdict): void {
+  /** Books what the channel, or somebody in its place (`actor`), says by itself. */
+  hear(refund: string, verdict: Verdict, actor: Actor = CHANNEL): void {
     const known = this.#books.enter()?.find(refund);
     if (known === undefined || verdict.number !== refundOrderNo(refund)) {
       this.#ports.alert("verdict_for_another", { refund });
@@ -89,7 +98,7 @@ export class Driver {
     }
     // Nobody can speak of a time to come.
     const askedAt = Math.min(verdict.askedAt, this.#ports.now());
-    this.#settle(refund, { ...verdict, askedAt }, "told");
+    this.#settle(refund, { ...verdict, askedAt }, "told", actor);
     this.pump();
     this.#events.onChange();
   }
@@ -117,9 +126,9 @@ export class Driver {
     this.#books.write(() => {
       const book = this.#books.enter();
       const refund = book?.find(id);
-      if (!book || refund?.state !== "waiting") return;
       const now = this.#ports.now();
-      book.save(changedRefund(refund, { dueAt: now }, now));
+      if (!book || refund?.state !== "waiting" || !isFree(refund, now)) return;
+      book.save(changedRefund(refund, { dueAt: now }, now), null);
       this.#books.arm();
     });
     this.pump();
@@ -140,16 +149,34 @@ export class Driver {
         this.#ask(refund, "query");
         continue;
       }
+      if (refund.approval?.status === "required") {
+        this.#holdBack(refund, now);
+        continue;
+      }
       const others = book.refunds.filter(({ id }) => id !== refund.id);
-      const spacedUntil = sendableFrom(others, this.facts(book.charge, refund.description)?.spacingMs ?? 0);
-      const step = spacedUntil > now ? { dueAt: spacedUntil } : submission(refund, now);
+      const spacedUntil = sendableFrom(others, this.#factsOf(book.charge, refund)?.spacingMs ?? 0);
+      const sendableAt = Math.max(spacedUntil, refund.notBefore ?? 0);
+      const step = sendableAt > now ? { dueAt: sendableAt } : submission(refund, now);
       const next = changedRefund(refund, step, now);
       this.#books.write(() => {
-        book.save(next);
+        book.save(next, { cause: "sent", actor: SYSTEM, at: now });
         this.#books.arm();
       });
       if (next.state === "submitting") this.#ask(next, "submit");
     }
+  }
+
+  /** Nothing goes out without the approval it needs; from day 7 on somebody is told that it is missing. */
+  #holdBack(refund: Refund, now: number): void {
+    const isOverdue = now >= overdueAt(refund);
+    const attention = refund.attention ?? (isOverdue ? "overdue" : null);
+    const next = changedRefund(refund, { attention, dueAt: isOverdue ? null : overdueAt(refund) }, now);
+    this.#books.write(() => {
+      const book = this.#books.enter();
+      book?.save(next, { cause: "overdue", actor: SYSTEM, at: now });
+      if (book && attention !== refund.attention) this.#books.addEvents(book, next, ["refund.updated"]);
+      this.#books.arm();
+    });
   }
 
   /** Resolves when no question is under way and none is due. */
@@ -218,12 +245,12 @@ export class Driver {
   }
 
   #isSettled(charge: Charge, refund: Refund, { askedAt }: Verdict): boolean {
-    const settlingMs = this.facts(charge, refund.description)?.settlingMs ?? 0;
+    const settlingMs = this.#factsOf(charge, refund)?.settlingMs ?? 0;
     return askedAt >= (refund.lastSubmittedAt ?? 0) + settlingMs;
   }
 
   #keysProve(charge: Charge, refund: Refund): boolean {
-    return this.facts(charge, refund.description)?.keysProveMerchant === true;
+    return this.#factsOf(charge, refund)?.keysProveMerchant === true;
   }
 
   /** Why a live question is not put to the channel now: no room in the account's budget, or the payment is in doubt. */
@@ -297,13 +324,13 @@ export class Driver {
       const refund = book?.find(id);
       if (!book || refund === undefined) return;
       const pinned = { id: account.id, revision: account.revision };
-      book.save(changedRefund(refund, { account: pinned }, this.#ports.now()));
+      book.save(changedRefund(refund, { account: pinned }, this.#ports.now()), null);
       this.#books.arm();
     });
   }
 
   /** Books a verdict: state, event and alarm in one transaction. */
-  #settle(id: string, verdict: Verdict, asked: "submit" | "query" | "told"): void {
+  #settle(id: string, verdict: Verdict, asked: "submit" | "query" | "told", actor: Actor = CHANNEL): void {
     this.#books.write(() => {
       const book = this.#books.enter();
       const refund = book?.find(id);
@@ -316,17 +343,18 @@ export class Driver {
         channel: book.charge.channel,
         currency: book.charge.currency,
         fits: holdsMoney(refund) || refund.amount <= room,
-        settlingMs: this.facts(book.charge, refund.description)?.settlingMs ?? 0,
+        settlingMs: this.#factsOf(book.charge, refund)?.settlingMs ?? 0,
       });
       if (settlement === null) {
         if (!isWatchDue(refund, now)) return;
         // D1 hears of it too: what looks overdue there is poked again and again.
         const { dueAt, leaseUntil } = watched(refund, now);
-        book.save(changedRefund(refund, { dueAt, leaseUntil }, now));
+        book.save(changedRefund(refund, { dueAt, leaseUntil }, now), null);
         this.#books.arm();
         return;
       }
-      book.save(dirty(watched(settlement.refund, now), now));
+      const cause = actor === CHANNEL ? SAID[asked] : "moved";
+      book.save(dirty(watched(settlement.refund, now), now), { cause, actor, at: now, ...wordsOf(verdict) });
       if (settlement.conflict) {
         book.saveCover({ ...book.cover, freeze: book.cover.freeze ?? "conflict" });
         this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
@@ -340,6 +368,11 @@ export class Driver {
 
 function isSentBy({ account }: Refund, { id, revision }: ChannelAccount): boolean {
   return account === null || (account.id === id && account.revision === revision);
+}
+
+/** Whether nothing but the channel's own spacing keeps a refund from being sent. */
+function isFree({ approval, notBefore = 0 }: Refund, now: number): boolean {
+  return approval?.status !== "required" && notBefore <= now;
 }
 
 function isWatchDue(refund: Refund, now: number): boolean {

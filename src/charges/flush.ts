@@ -6,6 +6,7 @@ import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
 import { type Refund, statusOf } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
+import { insertTimeline } from "../refunds/timeline-repository.ts";
 import type { Wakeable } from "../webhooks/delivery.ts";
 import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
 import type { Charge } from "./charge.ts";
@@ -23,11 +24,15 @@ export async function flushToD1(
     .where(
       and(eq(charges.app, charge.app), eq(charges.livemode, charge.livemode), eq(charges.id, charge.id)),
     );
-  const writes: BatchItem<"sqlite">[] = [upsertCharge(db, batch)];
-  for (const refund of batch.refunds) writes.push(upsertRefund(db, charge, refund));
-  for (const event of batch.events) {
-    writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));
-  }
+  const writes: BatchItem<"sqlite">[] = [
+    upsertCharge(db, batch),
+    ...batch.refunds.map((refund) => upsertRefund(db, charge, refund)),
+    ...insertTimeline(db, charge, batch.refunds),
+  ];
+  const announcements = batch.events.flatMap((event) => [
+    insertEvent(db, charge, event),
+    insertDeliveries(db, charge, event, batch.now),
+  ]);
   const made = db
     .select({ count: count(), versions: sql<number>`coalesce(sum(${refunds.version}), 0)` })
     .from(refunds)
@@ -36,11 +41,11 @@ export async function flushToD1(
     );
   // The version is read before it is written, when it can still tell that it was ahead; the refunds are counted after,
   // when any that the ledger does not know is one too many.
-  const results = await db.batch([held, ...writes, made]);
+  const results = await db.batch([held, ...writes, ...announcements, made]);
   const [before] = results[0] as { version: number }[];
   const [after] = results.at(-1) as { count: number; versions: number }[];
-  // Behind the charge and the refunds: event, its deliveries, event, its deliveries …
-  const announced = results.slice(2 + batch.refunds.length, -1) as unknown[];
+  // Event, its deliveries, event, its deliveries …
+  const announced = results.slice(1 + writes.length, -1) as unknown[];
   const deliveries = announced.filter((_, i) => i % 2 === 1).flat();
   return {
     receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0, versions: after?.versions ?? 0 },
@@ -58,6 +63,8 @@ function upsertCharge(db: Database, batch: FlushBatch) {
     amountPending: balance.pending,
     highestSeq: batch.highestSeq,
     freeze: batch.freeze,
+    transactionNo: charge.transactionNo,
+    described: charge.described ?? 1,
     doc: charge,
   };
   return db
@@ -89,6 +96,9 @@ function upsertRefund(db: Database, charge: Charge, refund: Refund) {
     state: refund.state,
     transactionNo: refund.transactionNo,
     attention: refund.attention,
+    approval: refund.approval?.status ?? null,
+    batch: refund.batch ?? null,
+    described: refund.described ?? 1,
     timeSucceed: refund.timeSucceed,
     dueAt: refund.dueAt,
     doc: refund,

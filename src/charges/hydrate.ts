@@ -2,6 +2,7 @@
 import { disputedAmount, mergedDisputes } from "../disputes/dispute.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
+import { type Note, SYSTEM } from "../refunds/timeline.ts";
 import { Book, type Cover } from "./book.ts";
 import type { Charge } from "./charge.ts";
 import type { Hydration } from "./ledger-calls.ts";
@@ -14,9 +15,14 @@ export function bookFrom(storage: LedgerStorage, hydration: Hydration, now: numb
   const book = Book.create(storage, cover);
   if (!hydration.opened) return book;
   const taken = withProjection(book, hydration, now);
-  for (const refund of taken.refunds) book.save(refund);
+  for (const refund of taken.refunds) book.save(refund, restored(now));
   book.saveCover(taken.cover);
   return book;
+}
+
+/** What a refund's timeline says of its being taken over. */
+export function restored(now: number): Note {
+  return { cause: "restored", actor: SYSTEM, at: now };
 }
 
 /** What changes when D1's view is taken over: an operator must look at a live charge before it is refunded again. */

@@ -33,6 +33,13 @@ export const FEATURES: ReadonlySet<string> = new Set<string>([
   "claim",
   "resolve",
   "dispute",
+  "decide",
+  "update",
+  "reverse",
+  "approval",
+  "delay",
+  "allowance",
+  "timeline",
 ]);
 
 /** The first feature a call relies on that this ledger lacks. */
@@ -59,6 +66,10 @@ export interface RefundRules {
   duplicateWindowMs: number;
   /** Confirm the payment at the channel before the charge's first live refund. */
   verifyPayments?: boolean;
+  /** Above what sum of a charge's refunds in a day one needs approval: minor units by currency, `*` for all others. */
+  approvalLimits?: Readonly<Record<string, number>>;
+  /** How long a refund waits before it is sent. */
+  delayMs?: number;
 }
 
 /** Everything a ledger needs to make one refund. */
@@ -90,6 +101,12 @@ export interface CreateCommand {
   /** The app's accounts by channel: only the ledger knows which channel the charge was paid through. */
   accounts: Readonly<Record<string, ChannelAccount>>;
   rules: RefundRules;
+  /** Takes back the whole payment: refused if anything of it is held. */
+  reverses?: true;
+  /** The batch it belongs to. */
+  batch?: string;
+  /** What the refund may come to at most, as much as the app's daily limits have room for: as `approvalLimits`. */
+  allowance?: Readonly<Record<string, number>>;
 }
 
 export interface CreateCall extends Call {
@@ -106,8 +123,14 @@ export interface Unhydrated {
   unhydrated: true;
 }
 
-/** The refund is rendered by the ledger, once: the Worker passes the text on. */
-export type CreateAnswer = { ok: { refund: string; replayed: Replayed } } | { refusal: Refusal } | Unhydrated;
+/**
+ * The refund is rendered by the ledger, once: the Worker passes the text on. A reversal answers with the charge. `amount`
+ * is what a refund that was made now comes to.
+ */
+export type CreateAnswer =
+  | { ok: { refund: string; replayed: Replayed; amount: number } }
+  | { refusal: Refusal }
+  | Unhydrated;
 
 export interface RecordCall extends Call {
   /** What the call brings beyond what the ledger may know already. */
@@ -148,7 +171,9 @@ export interface Page {
 export type ReadTarget =
   | { kind: "refund"; refund: string }
   | { kind: "page"; page: Page }
-  | { kind: "charge" };
+  | { kind: "charge" }
+  /** As much of a refund's timeline as the ledger has. */
+  | { kind: "timeline"; refund: string };
 
 export interface ReadCall extends Call {
   target: ReadTarget;
@@ -168,6 +193,8 @@ export interface ApplyCall extends Call {
   refund: string;
   verdict: Verdict;
   source: VerdictSource;
+  /** Whose key it was, unless the channel spoke. */
+  apiKey?: string;
 }
 
 export type ApplyAnswer = { ok: { refund: string; changed: boolean } } | { refusal: Refusal } | Unhydrated;
@@ -181,13 +208,42 @@ export type SyncAnswer = { ok: { refund: string } } | { refusal: Refusal } | Unh
 
 export interface ClaimCall extends Call {
   refund: string;
+  /** Whose key it was; so far as the Worker says. */
+  apiKey?: string;
   by: string;
   /** Who had it so far. */
   from?: string;
 }
 
+/** Who asks for something to be done: the key, and the person behind it if one was named. */
+export interface Decider {
+  apiKey: string;
+  by: string | null;
+}
+
+/** Stops a refund that was not sent, or decides on one that needs approval. */
+export interface DecideCall extends Call {
+  refund: string;
+  decision: "cancel" | "approve" | "reject";
+  decider: Decider;
+  reason: string | null;
+  /** For an approval, which sends: how long to wait for the channel, the app's accounts and its rules of today. */
+  waitMs: number;
+  accounts: Readonly<Record<string, ChannelAccount>>;
+  rules: RefundRules;
+}
+
+/** What may change on a refund at any time. */
+export interface UpdateCall extends Call {
+  refund: string;
+  metadata?: Metadata;
+  description?: string;
+  decider: Decider;
+}
+
 export interface ResolveCall extends Call {
   refund: string;
+  apiKey?: string;
   resolution: Omit<Resolution, "at">;
   transactionNo: string | null;
 }
@@ -234,6 +290,8 @@ export interface LedgerSurface {
   sync(call: SyncCall): Promise<SyncAnswer>;
   claim(call: ClaimCall): Promise<SyncAnswer>;
   resolve(call: ResolveCall): Promise<SyncAnswer>;
+  decide(call: DecideCall): Promise<SyncAnswer>;
+  update(call: UpdateCall): Promise<SyncAnswer>;
   dispute(call: DisputeCall): Promise<DisputeAnswer>;
   poke(call: PokeCall): Promise<PokeAnswer>;
   export(call: Call): Promise<ExportAnswer>;

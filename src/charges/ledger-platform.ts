@@ -4,9 +4,12 @@ import { claimChannelPayment, findAccount } from "../channels/repository.ts";
 import { database } from "../db/client.ts";
 import { sleep } from "../deadline.ts";
 import type { Env } from "../env.ts";
+import type { BatchMessage } from "../reconciliation/command.ts";
+import { wakeBatches } from "../reconciliation/wake-commands.ts";
+import { isFinal } from "../refunds/refund.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { flushToD1 } from "./flush.ts";
-import type { LedgerPorts } from "./ledger-ports.ts";
+import type { FlushBatch, LedgerPorts } from "./ledger-ports.ts";
 import { findHydration } from "./repository.ts";
 
 /** `env` is asked for at each use: a test may exchange a binding while the object lives. */
@@ -41,10 +44,19 @@ export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
       const { receipt, deliveries } = await flushToD1(database(env(), app, livemode), batch);
       // Wake-up calls only: the rows are written, and the cron finds whatever is not woken.
       void wakeDeliveries(env(), deliveries);
+      void wakeBatches(env(), batchesToWake(batch));
       return receipt;
     },
     projection: (charge) =>
       findHydration(database(env(), charge.app, charge.livemode), charge.app, charge.livemode, charge.id),
     alert: (kind, facts) => console.error(JSON.stringify({ alert: kind, ...facts })),
   };
+}
+
+/** The batches of refunds that have ended: one of them may be the last of its batch. */
+function batchesToWake({ charge: { app, livemode }, refunds }: FlushBatch): BatchMessage[] {
+  const ended = refunds.flatMap((refund) =>
+    refund.batch === undefined || !isFinal(refund) ? [] : [refund.batch],
+  );
+  return [...new Set(ended)].map((batch) => ({ app, livemode, batch }));
 }

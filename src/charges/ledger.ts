@@ -4,15 +4,16 @@
 // alarm, or the next call that enters.
 import { within } from "../deadline.ts";
 import type { EventType } from "../events/event.ts";
-import { refusalText } from "../http/problem.ts";
-import { madeAsText, type Refund } from "../refunds/refund.ts";
+import type { Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
 import type { Refusal } from "../refunds/refusal.ts";
-import { accountFor, refusedRefund, reserveRefund, SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
+import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
+import { actorOf, CHANNEL } from "../refunds/timeline.ts";
 import { AlarmClock, nextDue } from "./alarm-clock.ts";
 import { Book, type Books } from "./book.ts";
 import { changeCharge } from "./change-charge.ts";
+import { Decisions } from "./decisions.ts";
 import { Driver } from "./driver.ts";
 import { bookFrom } from "./hydrate.ts";
 import {
@@ -21,7 +22,7 @@ import {
   type ClaimCall,
   type CreateAnswer,
   type CreateCall,
-  type CreateCommand,
+  type DecideCall,
   type DisputeAnswer,
   type DisputeCall,
   type ExportAnswer,
@@ -38,16 +39,16 @@ import {
   type SyncAnswer,
   type SyncCall,
   type Unhydrated,
+  type UpdateCall,
 } from "./ledger-calls.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
 import { Operations } from "./operations.ts";
 import { Projector } from "./projector.ts";
+import { Reservations } from "./reservations.ts";
 import { chargeObject } from "./schema.ts";
 import { renderView } from "./view.ts";
 import { WaitingRequests } from "./waiting-requests.ts";
 
-/** If the channel has not answered by then, D1 hears of the pending refund meanwhile. */
-const FLUSH_PENDING_AFTER_MS = 500;
 const CONTRADICTION_WAIT_MS = 500;
 /** An alarm works at most this long, and one that hangs is followed by another. */
 const ALARM_WORK_MS = 45_000;
@@ -62,12 +63,14 @@ export class Ledger implements LedgerSurface {
   readonly #waiting = new WaitingRequests();
   readonly #driver: Driver;
   readonly #operations: Operations;
+  readonly #reservations: Reservations;
+  readonly #decisions: Decisions;
 
   constructor(ports: LedgerPorts) {
     this.#ports = ports;
     this.#alarm = new AlarmClock(ports, () => this.#nextDue());
     const books: Books = {
-      enter: () => this.#enter(),
+      enter: (hydration) => this.#enter(hydration),
       write: (work) => this.#write(work),
       arm: () => this.#alarm.arm(),
       addEvents: (book, refund, types) => this.#addEvents(book, refund, types),
@@ -78,19 +81,26 @@ export class Ledger implements LedgerSurface {
       onChange: () => void this.#projector.flush(),
     });
     this.#operations = new Operations(ports, books, this.#driver);
+    this.#reservations = new Reservations(ports, books, this.#driver, this.#waiting, () =>
+      this.#projector.flush(),
+    );
+    this.#decisions = new Decisions(ports, books, (book, description) =>
+      this.#reservations.situation(book, description),
+    );
   }
 
   /** Makes a refund, or finds the one this command made before; answers with the first verdict or when the wait ends. */
   async create(call: CreateCall): Promise<CreateAnswer> {
     const missing = missingFeature(call);
     if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
-    const reserved = this.#reserve(call);
+    const reserved = this.#reservations.reserve(call);
     if ("refusal" in reserved || "unhydrated" in reserved) return reserved;
     // The refund exists from here on: nothing below may turn into an error.
-    const { refund, replayed } = reserved;
+    const { refund, replayed, amount } = reserved;
     try {
-      await this.#firstVerdict(refund, call.command.waitMs);
-      return { ok: { refund: this.#render(refund), replayed } };
+      await this.#reservations.firstVerdict(refund, call.command.waitMs);
+      const rendered = call.command.reverses ? this.#renderCharge() : this.#render(refund);
+      return { ok: { refund: rendered, replayed, amount } };
     } finally {
       if (replayed === false) this.#waiting.end(refund, this.#ports.now());
     }
@@ -140,7 +150,11 @@ export class Ledger implements LedgerSurface {
     const refund = book.find(call.refund);
     if (refund === undefined) return { refusal: { code: "unknown_refund", refund: call.refund } };
     const before = refund.version;
-    this.#driver.hear(call.refund, call.verdict);
+    this.#driver.hear(
+      call.refund,
+      call.verdict,
+      call.apiKey === undefined ? CHANNEL : actorOf(call.apiKey, null),
+    );
     // A contradiction is settled by asking the channel; whoever told us may as well see the outcome.
     const asking = this.#driver.asking(call.refund);
     if (asking !== undefined) await within(this.#ports.sleep, asking, CONTRADICTION_WAIT_MS);
@@ -166,6 +180,20 @@ export class Ledger implements LedgerSurface {
     return await this.#operate(call, () => this.#operations.resolve(call));
   }
 
+  /** Cancels a refund that was not sent, or decides on one that needs approval; an approval sends it. */
+  async decide(call: DecideCall): Promise<SyncAnswer> {
+    return await this.#operate(call, async () => {
+      const refusal = this.#decisions.decide(call);
+      if (refusal === null && call.decision === "approve") await this.#reservations.send(call);
+      return refusal;
+    });
+  }
+
+  /** Changes a refund's metadata and description. */
+  async update(call: UpdateCall): Promise<SyncAnswer> {
+    return await this.#operate(call, async () => this.#decisions.update(call));
+  }
+
   /** Takes what is heard of a dispute. */
   async dispute(call: DisputeCall): Promise<DisputeAnswer> {
     const missing = missingFeature(call);
@@ -179,10 +207,7 @@ export class Ledger implements LedgerSurface {
   }
 
   /** What is done to one refund by hand: refused, or answered with the refund as it stands then. */
-  async #operate(
-    call: SyncCall | ClaimCall | ResolveCall,
-    work: () => Promise<Refusal | null>,
-  ): Promise<SyncAnswer> {
+  async #operate(call: SyncCall, work: () => Promise<Refusal | null>): Promise<SyncAnswer> {
     const missing = missingFeature(call);
     if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
     const book = this.#enter();
@@ -234,77 +259,6 @@ export class Ledger implements LedgerSurface {
       this.#forget();
       this.#ports.alert("alarm_not_set", { error: String(error) });
     }
-  }
-
-  /** Check and write in one transaction; starts the first question to the channel. */
-  #reserve(
-    call: CreateCall,
-  ): { refund: string; replayed: boolean | "inferred" } | Exclude<CreateAnswer, { ok: unknown }> {
-    const { command } = call;
-    let started: Refund | null = null;
-    const outcome = this.#write(() => {
-      const book = this.#enter(call.hydration);
-      if (book === null) return UNHYDRATED;
-      const now = this.#ports.now();
-      const reservation = reserveRefund(command, {
-        charge: book.charge,
-        freeze: book.cover.freeze,
-        refunds: book.refunds,
-        facts: this.#driver.facts(book.charge, command.description),
-        slotFree: this.#driver.hasFreeCall,
-        answeredAt: ({ id }) => this.#waiting.answeredAt(id),
-        now,
-      });
-      // Whatever this id stands for already is never made again, nor made over.
-      const known = book.find(command.refund);
-      if (call.promised && known !== undefined) return { refund: known.id, replayed: true as const };
-      if (reservation.kind === "refused") {
-        const { refusal } = reservation;
-        // A ledger that was lost cannot say no: an earlier try of this very command may have moved money.
-        const lost = refusal.code === "charge_frozen" && refusal.freeze === "lost";
-        if (!call.promised || lost) return { refusal };
-        return this.#keepPromise(book, command, refusalText(refusal, command.language));
-      }
-      const { refund } = reservation;
-      if (reservation.kind === "existing") {
-        const { replayed } = reservation;
-        if (!call.promised) return { refund: refund.id, replayed };
-        return this.#keepPromise(book, command, madeAsText(refund.id, command.language));
-      }
-      book.save(refund);
-      this.#waiting.begin(refund.id, command.request);
-      this.#addEvents(book, refund, ["refund.created"]);
-      this.#alarm.arm();
-      started = refund;
-      return { refund: refund.id, replayed: false as const };
-    });
-    if (started !== null) this.#begin(started, command);
-    return outcome;
-  }
-
-  /** The client was told `pending` before the ledger could refuse: the refund comes to exist as failed. */
-  #keepPromise(book: Book, command: CreateCommand, words: string) {
-    const refund = refusedRefund(command, book.charge, book.nextSeq, words, this.#ports.now());
-    book.save(refund);
-    this.#addEvents(book, refund, ["refund.created", "refund.failed"]);
-    this.#alarm.arm();
-    return { refund: refund.id, replayed: false as const };
-  }
-
-  /** The reservation is stored: the channel is asked, and D1 hears of a refund that stays pending. */
-  #begin(refund: Refund, command: CreateCommand): void {
-    const channel = this.#enter()?.charge.channel ?? "";
-    this.#driver.start(refund, accountFor(command, channel) ?? null);
-    void this.#waiting
-      .verdict(refund.id, FLUSH_PENDING_AFTER_MS, this.#ports.sleep)
-      .then(() => this.#projector.flush());
-  }
-
-  async #firstVerdict(refund: string, waitMs: number): Promise<void> {
-    const made = this.#enter()?.find(refund);
-    // What cannot be sent within the wait need not be waited for.
-    if (made?.state === "waiting" && (made.dueAt ?? 0) > this.#ports.now() + waitMs) return;
-    await this.#waiting.verdict(refund, waitMs, this.#ports.sleep);
   }
 
   async #work(): Promise<void> {
@@ -367,6 +321,12 @@ export class Ledger implements LedgerSurface {
     const refund = book?.find(id);
     if (!book || refund === undefined) throw new Error("a refund that was reserved is gone");
     return JSON.stringify(refundObject(refund, book.charge));
+  }
+
+  #renderCharge(): string {
+    const book = this.#enter();
+    if (book === null) throw new Error("a charge that was reversed is gone");
+    return JSON.stringify(chargeObject(book.charge, book.refunds));
   }
 
   #seconds(): number {

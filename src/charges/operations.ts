@@ -1,7 +1,15 @@
 // What people and other systems do to a charge's refunds besides making them: ask the channel now, take a refund in hand,
 // end one that the channel cannot, and tell of disputes. Each check stands in one turn with its write.
 import { disputedAmount, withDispute } from "../disputes/dispute.ts";
-import { isFinal, type Refund, refundOrderNo, resolvedText, statusOf, wasSent } from "../refunds/refund.ts";
+import {
+  type Actor,
+  isFinal,
+  type Refund,
+  refundOrderNo,
+  resolvedText,
+  statusOf,
+  wasSent,
+} from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
@@ -44,7 +52,12 @@ export class Operations {
         if (by !== call.from) return { code: "refund_claimed", refund: refund.id, by };
       }
       const now = this.#ports.now();
-      book?.save(changedRefund(refund, { claim: { by: call.by, at: now } }, now));
+      const actor: Actor = { type: "person", key: call.apiKey, by: call.by };
+      book?.save(changedRefund(refund, { claim: { by: call.by, at: now } }, now), {
+        cause: "claimed",
+        actor,
+        at: now,
+      });
       this.#books.arm();
       return null;
     });
@@ -131,7 +144,10 @@ export class Operations {
     if (refund.claim !== undefined && refund.claim.by !== by) {
       return { code: "refund_claimed", refund: refund.id, by: refund.claim.by };
     }
-    const byHand = book === null ? undefined : this.#driver.facts(book.charge, refund.description)?.byHand;
+    const byHand =
+      book === null
+        ? undefined
+        : this.#driver.facts(book.charge, refund.sentDescription ?? refund.description)?.byHand;
     if (byHand && refund.claim === undefined) return { code: "refund_not_claimed", refund: refund.id };
     return null;
   }
@@ -174,7 +190,8 @@ export class Operations {
       resolution: { ...resolution, at: now },
       ...watch,
     };
-    book.save(dirty(resolved, now));
+    const actor: Actor = { type: "person", key: call.apiKey, by: resolution.by };
+    book.save(dirty(resolved, now), { cause: "resolved", actor, at: now, words: resolution.reason });
     this.#books.addEvents(book, resolved, settlement.events);
     this.#books.arm();
   }
@@ -192,6 +209,6 @@ function isDecided({ resolution, state }: Refund, call: ResolveCall): boolean {
   return resolution.outcome === outcome && resolution.by === by && resolution.reason === reason;
 }
 
-function illegal(refund: Refund): Refusal {
+export function illegal(refund: Refund): Refusal {
   return { code: "illegal_transition", refund: refund.id, status: statusOf(refund.state) };
 }

@@ -4,7 +4,7 @@ import { within } from "../deadline.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { balanceOf } from "./balance.ts";
 import type { Book, Books } from "./book.ts";
-import { withProjection } from "./hydrate.ts";
+import { restored, withProjection } from "./hydrate.ts";
 import type { FlushBatch, FlushReceipt, LedgerPorts } from "./ledger-ports.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -123,7 +123,7 @@ export class Projector {
         const refund = book.find(sent.id);
         if (refund === undefined || sent.version <= refund.synced) continue;
         const syncDueAt = refund.version > sent.version ? refund.syncDueAt : null;
-        book.save({ ...refund, synced: sent.version, syncDueAt });
+        book.save({ ...refund, synced: sent.version, syncDueAt }, null);
       }
       const { cover } = book;
       if (batch.flush.charge.version > cover.synced) {
@@ -146,7 +146,7 @@ export class Projector {
       const book = this.#books.enter();
       if (book === null) return;
       const taken = withProjection(book, projection, this.#ports.now());
-      for (const refund of taken.refunds) book.save(refund);
+      for (const refund of taken.refunds) book.save(refund, restored(this.#ports.now()));
       book.saveCover(taken.cover);
       this.#books.arm();
     });
@@ -172,7 +172,7 @@ export class Projector {
     if (book === null) return;
     const syncDueAt = this.#ports.now();
     this.#books.write(() => {
-      for (const refund of book.refunds) book.save({ ...refund, synced: 0, syncDueAt });
+      for (const refund of book.refunds) book.save({ ...refund, synced: 0, syncDueAt }, null);
       book.saveCover({ ...book.cover, synced: 0, syncDueAt });
       this.#books.arm();
     });

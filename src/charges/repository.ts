@@ -44,7 +44,7 @@ export async function insertCharge(db: Database, charge: Charge, namespace: stri
   // Every column in the order of the table: that is what an insert from a query gives.
   const values = sql`null, ${app}, ${livemode}, ${id}, ${charge.version}, ${charge.orderNo}, ${channel},
     ${charge.currency}, ${charge.amount}, ${charge.paid ? 1 : 0}, ${charge.refundedElsewhere > 0 ? 1 : 0},
-    ${charge.refundedElsewhere}, 0, ${charge.created}, 0, null, null, ${JSON.stringify(charge)}`;
+    ${charge.refundedElsewhere}, 0, ${charge.created}, 0, null, null, ${JSON.stringify(charge)}, ${transactionNo}, 1`;
   const own = db.insert(ledgerNamespaces).values({ id: 1, fingerprint: namespace }).onConflictDoNothing();
   if (transactionNo === null) {
     const insert = db.insert(charges).select(sql`select ${values} where true`).onConflictDoNothing();

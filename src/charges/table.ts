@@ -1,4 +1,5 @@
 // Charges in D1: a versioned projection of their ledgers, searched across charges. `doc` is the ledger's own record.
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { Charge, Freeze } from "./charge.ts";
 
@@ -27,11 +28,21 @@ export const charges = sqliteTable(
     /** When the ledger first reported, ms; from then on an empty ledger is a lost one. */
     ledgerOpenedAt: integer("ledger_opened_at"),
     doc: text({ mode: "json" }).$type<Charge>().notNull(),
+    transactionNo: text("transaction_no"),
+    /** The version in which description or metadata changed last: its search terms carry the same. */
+    described: integer().notNull().default(1),
   },
   (t) => [
     uniqueIndex("charges_id").on(t.app, t.livemode, t.id),
     index("charges_created").on(t.app, t.livemode, t.created, t.seq),
     index("charges_channel").on(t.app, t.livemode, t.channel, t.created, t.seq),
+    index("charges_currency").on(t.app, t.livemode, t.currency, t.created, t.seq),
+    index("charges_amount").on(t.app, t.livemode, t.amount, t.created, t.seq),
+    index("charges_order").on(t.app, t.livemode, t.orderNo),
+    index("charges_transaction")
+      .on(t.app, t.livemode, t.transactionNo)
+      .where(sql`${t.transactionNo} is not null`),
+    index("charges_frozen").on(t.app, t.livemode, t.created, t.seq).where(sql`${t.freeze} is not null`),
   ],
 );
 

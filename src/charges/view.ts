@@ -20,6 +20,10 @@ export function renderView(charge: Charge, refunds: readonly Refund[], target: R
       ? { missing: "refund" }
       : { ok: JSON.stringify(refundObject(refund, charge)) };
   }
+  if (target.kind === "timeline") {
+    const refund = refunds.find(({ id }) => id === target.refund);
+    return refund === undefined ? { missing: "refund" } : { ok: JSON.stringify(refund.timeline ?? []) };
+  }
   const page = pageOf(refunds, target.page);
   if ("missing" in page) return page;
   const objects = page.items.map((refund) => refundObject(refund, charge));

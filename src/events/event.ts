@@ -30,6 +30,11 @@ export interface EndpointEvent extends Omit<Event, "charge" | "refund"> {
   endpoint: string;
 }
 
+/** An event about a batch. */
+export interface BatchEvent extends Omit<Event, "charge" | "refund"> {
+  batch: string;
+}
+
 /** Renders the event's bytes: keys in Ping++'s order, compact, `pending_webhooks` 0. */
 export function eventBody(event: {
   id: string;

@@ -1,6 +1,7 @@
 // How every problem reads on the wire: its status, type, code, param, and its text in Chinese and English. One case each;
-// the compiler sees to it that none is missing.
+// the compiler sees to it that none is missing. What ledgers refuse reads as `refusal-texts.ts` says.
 import type { ErrorType, Problem } from "./problem.ts";
+import { describeRefusal } from "./refusal-texts.ts";
 
 export interface Rendering {
   status: number;
@@ -15,168 +16,6 @@ export interface Rendering {
 export function describe(problem: Problem): Rendering {
   const code = problem.code;
   switch (code) {
-    case "fully_refunded":
-      return {
-        status: 400,
-        zh: `不能对订单号 ${problem.orderNo} 发起退款，因为已经全额退款了。Charge id: ${problem.charge}。`,
-        en: `Order ${problem.orderNo} cannot be refunded: it has already been fully refunded. Charge id: ${problem.charge}.`,
-      };
-    case "refund_amount_exceeded":
-      return {
-        status: 400,
-        code,
-        param: "amount",
-        zh: `退款金额超出可退款金额，当前可退款金额为 ${problem.refundable}。`,
-        en: `The refund exceeds what can be refunded: ${problem.refundable} is left.`,
-      };
-    case "charge_not_paid":
-      return {
-        status: 400,
-        code,
-        zh: `charge : ${problem.charge} 尚未付款，不能退款。`,
-        en: `Charge ${problem.charge} has not been paid and cannot be refunded.`,
-      };
-    case "charge_reversed":
-      return {
-        status: 400,
-        code,
-        zh: `charge : ${problem.charge} 已经撤销，不能退款。`,
-        en: `Charge ${problem.charge} has been reversed and cannot be refunded.`,
-      };
-    case "charge_disputed":
-      return {
-        status: 400,
-        code,
-        zh: `该 charge 存在争议，当前可退款金额为 ${problem.refundable}。`,
-        en: `The charge is disputed: ${problem.refundable} can be refunded now.`,
-      };
-    case "charge_frozen":
-      return problem.freeze === "lost"
-        ? {
-            status: 503,
-            type: "api_error",
-            code,
-            headers: { "Retry-After": "60" },
-            zh: `charge : ${problem.charge} 的账本需要人工确认，暂时不能退款。`,
-            en: `The ledger of charge ${problem.charge} must be confirmed by an operator; it takes no refunds for now.`,
-          }
-        : {
-            status: 400,
-            code,
-            zh: `charge : ${problem.charge} 的退款结果与渠道不一致，已冻结，请联系运营人员。`,
-            en: `Charge ${problem.charge} is frozen: the channel contradicts its books. An operator must look at it.`,
-          };
-    case "refund_window_closed":
-      return {
-        status: 400,
-        param: "Refund_time",
-        zh: `退款时间超出渠道 ${problem.channel} 允许的最晚退款时间`,
-        en: `The refund is later than channel ${problem.channel} allows.`,
-      };
-    case "too_many_refunds":
-      return {
-        status: 400,
-        code,
-        zh: `该 charge 的退款次数已达上限 ${problem.limit} 次。`,
-        en: `The charge has reached its limit of ${problem.limit} refunds.`,
-      };
-    case "partial_refund_unsupported":
-      return {
-        status: 400,
-        code,
-        param: "amount",
-        zh: `渠道 ${problem.channel} 只支持全额退款，退款金额必须为 ${problem.amount}。`,
-        en: `Channel ${problem.channel} refunds only the whole amount, ${problem.amount}.`,
-      };
-    case "idempotency_key_reused":
-      return {
-        status: 400,
-        code,
-        zh: `该 Idempotency-Key 已用于参数不同的退款 ${problem.refund}。`,
-        en: `This Idempotency-Key was used for refund ${problem.refund} with other parameters.`,
-      };
-    case "refund_no_reused":
-      return {
-        status: 400,
-        code,
-        param: "refund_no",
-        zh: `该 refund_no 已用于参数不同的退款 ${problem.refund}。`,
-        en: `This refund_no was used for refund ${problem.refund} with other parameters.`,
-      };
-    case "request_keys_disagree":
-      return {
-        status: 400,
-        code: "idempotency_key_reused",
-        zh: "Idempotency-Key 与 refund_no 对应不同的退款。",
-        en: "The Idempotency-Key and the refund_no belong to different refunds.",
-      };
-    case "charge_facts_final":
-      return {
-        status: 400,
-        param: problem.param,
-        zh: `该 charge 已有退款发往渠道，不能再修改 ${problem.param}。`,
-        en: `A refund of this charge has been sent to the channel: ${problem.param} can no longer change.`,
-      };
-    case "another_payment":
-      return {
-        status: 400,
-        param: "transaction_no",
-        zh: `该 charge 的 transaction_no 已记录为 ${problem.transactionNo}，另一个流水号是另一笔付款。`,
-        en: `The charge is recorded with transaction_no ${problem.transactionNo}; another number is another payment.`,
-      };
-    case "refund_claimed":
-      return {
-        status: 400,
-        code,
-        zh: `refund : ${problem.refund} 已由 ${problem.by} 认领。`,
-        en: `Refund ${problem.refund} is claimed by ${problem.by}.`,
-      };
-    case "refund_not_claimed":
-      return {
-        status: 400,
-        code,
-        zh: `refund : ${problem.refund} 需要先认领。`,
-        en: `Refund ${problem.refund} must be claimed first.`,
-      };
-    case "channel_processing":
-      return {
-        status: 400,
-        code,
-        zh: `支付渠道仍在处理 refund : ${problem.refund}，不能人工处理。`,
-        en: `The channel is still processing refund ${problem.refund}; it cannot be resolved by hand.`,
-      };
-    case "channel_unreachable":
-      return {
-        status: 503,
-        type: "api_error",
-        code,
-        headers: { "Retry-After": "30" },
-        zh: `暂时无法向支付渠道查询 refund : ${problem.refund}，请稍后重试。`,
-        en: `The channel cannot be asked about refund ${problem.refund} now; try again later.`,
-      };
-    case "dispute_amount_missing":
-      return {
-        status: 400,
-        param: "amount",
-        zh: "参数 amount 无效：首次告知争议时必须提供。",
-        en: "Invalid parameter amount: it is missing, and this dispute is not known yet.",
-      };
-    case "too_many_disputes":
-      return {
-        status: 400,
-        code,
-        zh: `charge : ${problem.charge} 的争议过多。`,
-        en: `Charge ${problem.charge} has too many disputes.`,
-      };
-    case "illegal_transition":
-      return {
-        status: 400,
-        param: "id",
-        zh: `refund : ${problem.refund} 当前状态为 ${problem.status}，不能执行该操作。`,
-        en: `Refund ${problem.refund} is ${problem.status}; it cannot make this move.`,
-      };
-    case "unknown_refund":
-      return describe({ code: "not_found", object: "refund", id: problem.refund });
     case "invalid_parameter":
       return {
         status: 400,
@@ -233,14 +72,6 @@ export function describe(problem: Problem): Rendering {
         en: `This route does not support ${problem.method}.`,
         headers: { Allow: problem.allow.join(", ") },
       };
-    case "channel_not_configured":
-      return {
-        status: 402,
-        type: "channel_error",
-        code,
-        zh: `渠道 ${problem.channel} 没有可用的账号，不能发起退款。`,
-        en: `There is no account for channel ${problem.channel}; it cannot be asked to refund.`,
-      };
     case "transaction_no_used":
       return {
         status: 400,
@@ -249,6 +80,23 @@ export function describe(problem: Problem): Rendering {
         zh: "该 transaction_no 已属于另一个 charge。",
         en: "This transaction_no belongs to another charge.",
       };
+    case "batch_no_used":
+      return {
+        status: 400,
+        code,
+        param: "batch_no",
+        zh: `batch_no : ${problem.batchNo} 已被参数不同的批量退款 ${problem.batch} 使用。`,
+        en: `Batch ${problem.batch} has the batch_no ${problem.batchNo} with other parameters.`,
+      };
+    case "batch_refused": {
+      const refused = describeRefusal(problem.refusal);
+      return {
+        ...refused,
+        param: "charges",
+        zh: `批量退款未受理，charge : ${problem.charge} 不能退款：${refused.zh}`,
+        en: `The batch was refused because of charge ${problem.charge}: ${refused.en}`,
+      };
+    }
     case "checkout_call":
       return {
         status: 400,
@@ -324,12 +172,11 @@ export function describe(problem: Problem): Rendering {
         zh: "该订单号的付款记录过多。",
         en: "Too many payments are recorded for this order_no.",
       };
-    case "unsupported":
     case "unavailable":
       return {
         status: 503,
         type: "api_error",
-        headers: { "Retry-After": String(code === "unavailable" ? problem.retryAfterSeconds : 5) },
+        headers: { "Retry-After": String(problem.retryAfterSeconds) },
         zh: "服务暂时不可用，请稍后重试。",
         en: "The service is temporarily unavailable; please try again.",
       };
@@ -348,6 +195,8 @@ export function describe(problem: Problem): Rendering {
         zh: "服务内部错误。",
         en: "Something went wrong on our side.",
       };
+    default:
+      return describeRefusal(problem);
   }
 }
 

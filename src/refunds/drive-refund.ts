@@ -26,7 +26,7 @@ export function orderOf(refund: Refund, charge: Charge): RefundOrder {
     transactionNo: charge.transactionNo,
     channel: charge.channel,
     livemode: charge.livemode,
-    description: refund.description,
+    description: refund.sentDescription ?? refund.description,
     fundingSource: refund.fundingSource,
     attempt: refund.attempts,
     submittedAt: refund.firstSubmittedAt,

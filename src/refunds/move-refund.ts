@@ -49,7 +49,7 @@ export async function moveRefund(
   if (!LEGAL_FROM[move].includes(status)) throw illegal;
   const verdict = forcedVerdict(move, orderOf(found.refund, charge.doc), Date.now());
   const answer = await askLedger(env, reference, settings.location_hint, (ledger) =>
-    ledger.apply({ ...CALL, refund: id, verdict, source: "test_helper" }),
+    ledger.apply({ ...CALL, refund: id, verdict, source: "test_helper", apiKey: principal.apiKey }),
   );
   if ("unhydrated" in answer) throw unknown;
   if ("refusal" in answer) throw new ProblemError(answer.refusal);

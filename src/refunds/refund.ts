@@ -52,6 +52,64 @@ export const FAILURE_CODES = [
 ] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
 
+/** Where the approval of a refund above the app's limit stands. */
+export const APPROVALS = ["required", "approved", "rejected"] as const;
+
+/** Who decided, with which key and why; `at` in ms. All null until then. */
+export interface Approval {
+  status: (typeof APPROVALS)[number];
+  by: string | null;
+  apiKey: string | null;
+  reason: string | null;
+  at: number | null;
+}
+
+/** Why a refund changed. */
+export const CAUSES = [
+  "created",
+  /** Promised to the client before its ledger could refuse it. */
+  "refused",
+  "sent",
+  /** The channel's answer to a submission, to a question, or what it said by itself. */
+  "answered",
+  "queried",
+  "notified",
+  "moved",
+  "canceled",
+  "approved",
+  "rejected",
+  "claimed",
+  "resolved",
+  "updated",
+  /** Its ledger was lost, and took it over from D1. */
+  "restored",
+  "overdue",
+] as const;
+export type Cause = (typeof CAUSES)[number];
+
+/** Who changed it: the channel, the service itself, an API key, or a person who used one. */
+export interface Actor {
+  type: "channel" | "system" | "key" | "person";
+  /** The key's id. */
+  key?: string;
+  /** The person's name as given. */
+  by?: string;
+}
+
+/** One thing that happened to a refund, as it is kept: short, because ledgers are small. */
+export interface TimelineEntry {
+  version: number;
+  /** ms. */
+  at: number;
+  state: State;
+  cause: Cause;
+  actor: Actor;
+  /** The channel's code and words, or a person's reason. */
+  code?: string;
+  words?: string;
+  attention?: Attention;
+}
+
 export const FUNDING_SOURCES = ["unsettled_funds", "recharge_funds"] as const;
 export type FundingSource = (typeof FUNDING_SOURCES)[number];
 
@@ -148,6 +206,20 @@ export interface Refund {
   verifies?: true;
   /** Who is at it by hand: two people must not pay the same refund. */
   claim?: { by: string; at: number };
+  /** It is sent only once somebody has approved it. */
+  approval?: Approval;
+  /** Not sent before, ms: the app's delay. */
+  notBefore?: number;
+  /** It takes back the whole payment: its charge is reversed while this has succeeded. */
+  reverses?: true;
+  /** The batch it was made by. */
+  batch?: string;
+  /** What the channel was told as description, where that has changed since. */
+  sentDescription?: string;
+  /** The version in which description or metadata changed last; absent for the first. */
+  described?: number;
+  /** What happened to it, oldest first; the oldest may be in D1 alone. */
+  timeline?: TimelineEntry[];
   /** A person ended it. */
   resolution?: Resolution;
   /** Until when the channel is asked daily whether it agrees with that, ms. */
@@ -198,6 +270,17 @@ export function channelRefusalText(channel: string, words: string, language: Lan
 /** What a client reads when a person ended the refund. */
 export function resolvedText(reason: string, language: Language): string {
   return language === "en" ? `Ended by hand: ${reason}` : `已由人工终止：${reason}`;
+}
+
+/** What a client reads when a refund was canceled, or not approved. */
+export function stoppedText(
+  code: "refund_canceled" | "refund_rejected",
+  reason: string | null,
+  language: Language,
+): string {
+  const [zh, en] = code === "refund_canceled" ? ["退款已取消", "Canceled"] : ["退款未获批准", "Not approved"];
+  if (reason === null) return language === "en" ? `${en}.` : `${zh}。`;
+  return language === "en" ? `${en}: ${reason}` : `${zh}：${reason}`;
 }
 
 /** What a client reads in a promised refund whose request had been made as another refund meanwhile. */

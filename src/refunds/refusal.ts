@@ -13,6 +13,8 @@ export type Refusal =
   | { code: "charge_frozen"; freeze: Freeze; charge: string }
   | { code: "charge_not_paid"; charge: string }
   | { code: "charge_reversed"; charge: string }
+  /** A charge is reversed whole: nothing of it may be refunded, pending or disputed. */
+  | { code: "charge_not_reversible"; charge: string }
   /** Only when succeeded refunds make up the whole amount: clients close the order on it. */
   | { code: "fully_refunded"; charge: string; orderNo: string }
   | { code: "refund_window_closed"; channel: string }
@@ -22,6 +24,8 @@ export type Refusal =
   | { code: "refund_amount_exceeded"; refundable: number }
   /** Nobody can ask the channel: there is no account for it, or no connector. */
   | { code: "channel_not_configured"; channel: string }
+  /** More than the Worker has been allowed to let out today: it asks for a larger allowance and comes again. */
+  | { code: "allowance_exceeded"; amount: number; currency: string }
   /** A fact that money depends on may not change any more: a refund of it has been sent. */
   | { code: "charge_facts_final"; param: string }
   /** The charge has this transaction_no already: another one is another payment. */
@@ -36,6 +40,11 @@ export type Refusal =
   | { code: "too_many_disputes"; charge: string }
   /** Nobody has told how much of the charge is disputed. */
   | { code: "dispute_amount_missing"; charge: string }
+  /** Only what was never sent can be canceled. */
+  | { code: "refund_already_sent"; refund: string }
+  | { code: "refund_not_awaiting_approval"; refund: string }
+  /** Two keys are behind every refund that needs approval. */
+  | { code: "approval_by_creator"; refund: string }
   /** A move was asked for that the refund cannot make. */
   | { code: "illegal_transition"; refund: string; status: string };
 

@@ -5,9 +5,10 @@
 import { type ChannelAccount, type ChannelFacts, channelRules } from "../channels/channel.ts";
 import { balanceOf } from "../charges/balance.ts";
 import type { Charge, Freeze } from "../charges/charge.ts";
-import type { CreateCommand, Replayed } from "../charges/ledger-calls.ts";
-import { holdsMoney, type Refund } from "./refund.ts";
+import type { CreateCommand, RefundRules, Replayed } from "../charges/ledger-calls.ts";
+import { type Approval, holdsMoney, type Refund } from "./refund.ts";
 import type { Refusal } from "./refusal.ts";
+import { OVERDUE_MS } from "./settle-refund.ts";
 
 /** How long a call to the channel may take before somebody else may ask about it. Longer than any call's time-out. */
 export const LEASE_MS = 20_000;
@@ -16,6 +17,8 @@ export const SYNC_WITHIN_MS = 2_000;
 /** How long a repeated `Pingplusplus-Request-Timestamp` joins the first refund. */
 const TIMESTAMP_JOINS_MS = 600_000;
 const TIMESTAMP_SKEW_MS = 300_000;
+/** Within what time the refunds of a charge count together towards the limit above which one needs approval. */
+const APPROVAL_DAY_MS = 86_400_000;
 /** How long a Worker goes on trying to reach a ledger. */
 export const TRIES_MS = 15_000;
 
@@ -53,6 +56,10 @@ function findEarlier(command: CreateCommand, situation: Situation): Reservation 
   // A request with keys has an id that follows from them, so another request may come with the same one.
   if (own?.request === command.request) return { kind: "existing", refund: own, replayed: false };
 
+  if (command.reverses) {
+    const reversal = refunds.findLast((refund) => refund.reverses && holdsMoney(refund));
+    if (reversal !== undefined) return { kind: "existing", refund: reversal, replayed: true };
+  }
   const byKey =
     command.idempotencyKey !== null && refunds.find((r) => r.idempotencyKey === command.idempotencyKey);
   const byNumber = command.refundNo !== null && refunds.find((r) => r.refundNo === command.refundNo);
@@ -97,13 +104,20 @@ function isRepeatOf(command: CreateCommand, refund: Refund, situation: Situation
   return command.requestedAt - answeredBy <= windowMs;
 }
 
-function refuse(command: CreateCommand, situation: Situation): Refusal | null {
+/** What of a command decides whether a refund may be made, or be sent once it is approved. */
+export type Terms = Pick<CreateCommand, "amount" | "rules" | "accounts" | "reverses" | "allowance">;
+
+/** Why a refund on these terms may not be made beside those there are; null when it may. */
+export function refuse(command: Terms, situation: Situation): Refusal | null {
   const { charge, freeze, refunds, facts, now } = situation;
   const { rules } = command;
   const balance = balanceOf(charge, refunds);
   if (freeze !== null) return { code: "charge_frozen", freeze, charge: charge.id };
   if (!charge.paid) return { code: "charge_not_paid", charge: charge.id };
   if (charge.reversed) return { code: "charge_reversed", charge: charge.id };
+  if (command.reverses && balance.refunded + balance.pending + charge.disputed > 0) {
+    return { code: "charge_not_reversible", charge: charge.id };
+  }
   if (balance.refunded >= charge.amount) {
     return { code: "fully_refunded", charge: charge.id, orderNo: charge.orderNo };
   }
@@ -132,23 +146,56 @@ function refuse(command: CreateCommand, situation: Situation): Refusal | null {
   if (facts === null || (charge.livemode && accountFor(command, charge.channel) === undefined)) {
     return { code: "channel_not_configured", channel: charge.channel };
   }
+  const allowed = amountFor(command.allowance, charge.currency);
+  if (allowed !== null && amount > allowed) {
+    return { code: "allowance_exceeded", amount, currency: charge.currency };
+  }
   return null;
 }
 
 function newRefund(command: CreateCommand, situation: Situation): Refund {
   const { charge, refunds, facts, slotFree, now } = situation;
-  const notBefore = spacedAfter(refunds, facts?.spacingMs ?? 0);
+  const { rules } = command;
+  const amount = command.amount ?? balanceOf(charge, refunds).refundable;
   const account = accountFor(command, charge.channel);
-  const sendsNow = slotFree && notBefore <= now;
   const blank = blankRefund(command, nextSeq(refunds), now);
+  const approval = needsApproval(amount, rules, situation) ? { approval: UNDECIDED } : {};
+  const delayed = rules.delayMs === undefined ? {} : { notBefore: now + rules.delayMs };
+  const sendableAt = Math.max(now, spacedAfter(refunds, facts?.spacingMs ?? 0, now), delayed.notBefore ?? 0);
+  const sendsNow = slotFree && sendableAt <= now && approval.approval === undefined;
   return {
     ...blank,
-    amount: command.amount ?? balanceOf(charge, refunds).refundable,
-    dueAt: Math.max(now, notBefore),
+    ...approval,
+    ...delayed,
+    amount,
+    dueAt: approval.approval === undefined ? sendableAt : overdueAt(blank),
     ...(sendsNow ? submission(blank, now) : {}),
     account: account === undefined ? null : { id: account.id, revision: account.revision },
-    ...(charge.livemode && command.rules.verifyPayments !== false ? { verifies: true as const } : {}),
+    ...(charge.livemode && rules.verifyPayments !== false ? { verifies: true as const } : {}),
+    ...(command.reverses ? { reverses: true as const } : {}),
   };
+}
+
+const UNDECIDED: Approval = { status: "required", by: null, apiKey: null, reason: null, at: null };
+
+/** Whether the charge's refunds of a day, this one included, come to more than may go out without a second key. */
+function needsApproval(amount: number, rules: RefundRules, { charge, refunds, now }: Situation): boolean {
+  const limit = amountFor(rules.approvalLimits, charge.currency);
+  if (limit === null) return false;
+  const sameDay = refunds.filter(
+    (refund) => holdsMoney(refund) && refund.created * 1000 > now - APPROVAL_DAY_MS,
+  );
+  return sameDay.reduce((sum, refund) => sum + refund.amount, amount) > limit;
+}
+
+/** When somebody must hear that a refund is still open, ms. */
+export function overdueAt({ created }: Pick<Refund, "created">): number {
+  return created * 1000 + OVERDUE_MS;
+}
+
+/** The entry for a currency, or for all that are not named; null when there is neither. */
+function amountFor(amounts: Readonly<Record<string, number>> | undefined, currency: string): number | null {
+  return amounts === undefined ? null : (ownValue(amounts, currency) ?? ownValue(amounts, "*") ?? null);
 }
 
 function nextSeq(refunds: readonly Refund[]): number {
@@ -156,10 +203,13 @@ function nextSeq(refunds: readonly Refund[]): number {
 }
 
 /** From when on another refund may be sent, ms: each one queues behind those sent and those waiting to be. */
-function spacedAfter(refunds: readonly Refund[], spacingMs: number): number {
+function spacedAfter(refunds: readonly Refund[], spacingMs: number, now: number): number {
   if (spacingMs === 0) return 0;
   const waits = refunds
-    .filter(({ state }) => state === "waiting")
+    .filter(({ state, approval, notBefore = 0 }) => {
+      // One that is held back queues when its time comes.
+      return state === "waiting" && approval?.status !== "required" && notBefore <= now;
+    })
     .map(({ dueAt }) => (dueAt ?? 0) + spacingMs);
   return Math.max(sendableFrom(refunds, spacingMs), ...waits);
 }
@@ -173,7 +223,10 @@ export function sendableFrom(refunds: readonly Refund[], spacingMs: number): num
 }
 
 /** The account a command brings for a channel. */
-export function accountFor(command: CreateCommand, channel: string): ChannelAccount | undefined {
+export function accountFor(
+  command: Pick<CreateCommand, "accounts">,
+  channel: string,
+): ChannelAccount | undefined {
   return ownValue(command.accounts, channel);
 }
 
@@ -271,5 +324,6 @@ function blankRefund(command: CreateCommand, seq: number, now: number): Refund {
     channelCode: null,
     channelMessage: null,
     attention: null,
+    ...(command.batch === undefined ? {} : { batch: command.batch }),
   };
 }

@@ -1,16 +1,14 @@
 import * as z from "zod";
-import { TIMESTAMP_HEADER } from "../auth/request-signature.ts";
 import { readCharge } from "../charges/read-charge.ts";
 import { pageOf, pageQuery, unknownCursor } from "../http/pagination.ts";
-import { waitMsOf } from "../http/prefer.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { jsonText, type Route, route } from "../http/registry.ts";
 import { errorSchema, listSchema } from "../http/wire.ts";
-import { readIdempotencyKey } from "../idempotency/request-key.ts";
 import { isId } from "../ids.ts";
 import { findPromised } from "../reconciliation/promise-refund.ts";
 import { createRefund } from "./create-refund.ts";
 import { ATTENTIONS } from "./refund.ts";
+import { readRefundRequest } from "./refund-request.ts";
 import { createRefundSchema, refundSchema } from "./schema.ts";
 
 const ofCharge = z.object({ charge: z.string() });
@@ -28,28 +26,7 @@ export const refundRoutes: Route[] = [
     answers: { 200: refundSchema, 400: errorSchema, 402: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, body }) {
       if (body.amount === undefined) refuseUnknownFields(c.var.body);
-      const key = readIdempotencyKey(c.req.header("Idempotency-Key"));
-      if ("malformed" in key) {
-        throw invalid(
-          "Idempotency-Key",
-          "必须为 1 到 255 个可见 ASCII 字符",
-          "it must be 1 to 255 visible ASCII characters",
-        );
-      }
-      const timestamp = c.req.header(TIMESTAMP_HEADER);
-      const request = {
-        charge,
-        body,
-        idempotencyKey: key.key,
-        rawBody: c.var.rawBody,
-        signature: c.var.signature,
-        timestamp: timestamp !== undefined && /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : null,
-        pingpp: /^Pingpp\b/i.test(c.req.header("User-Agent") ?? ""),
-        waitMs: waitMsOf(c.req.header("Prefer")),
-        language: c.var.language,
-        requestId: c.var.requestId,
-        requestedAt: Date.now(),
-      };
+      const request = readRefundRequest(c, charge, body);
       const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
       const { refund, replayed } = await createRefund(c.env, c.var.principal, request, random);
       return jsonText(refund, replayed === false ? {} : { "Idempotent-Replayed": String(replayed) });

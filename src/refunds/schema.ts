@@ -4,12 +4,15 @@ import type { Charge } from "../charges/charge.ts";
 import { hashSchema, metadataSchema, plainText } from "../http/wire.ts";
 import {
   ATTENTIONS,
+  CAUSES,
   FAILURE_CODES,
   FUNDING_SOURCES,
   type Refund,
   refundOrderNo,
+  STATES,
   STATUSES,
   statusOf,
+  type TimelineEntry,
 } from "./refund.ts";
 
 /** Body of a create; `amount` in minor units of the charge's currency. */
@@ -60,6 +63,12 @@ export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderN
     const { outcome, by, reason, at } = refund.resolution;
     extra.resolution = { outcome, by, reason, at: Math.floor(at / 1000) };
   }
+  if (refund.approval !== undefined) {
+    const { status, by, reason, at } = refund.approval;
+    extra.approval = { status, by, reason, at: at === null ? null : Math.floor(at / 1000) };
+  }
+  if (refund.notBefore !== undefined) extra.sent_after = Math.ceil(refund.notBefore / 1000);
+  if (refund.batch !== undefined) extra.batch_refund = refund.batch;
   return {
     id: refund.id,
     object: "refund",
@@ -82,4 +91,39 @@ export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderN
     ...(refund.refundNo === null ? {} : { refund_no: refund.refundNo }),
     ...(refund.attention === null ? {} : { attention: refund.attention }),
   };
+}
+
+export const timelineEntrySchema = z.object({
+  object: z.literal("timeline_entry"),
+  /** Milliseconds since the epoch: several things happen within a second. */
+  at: z.int(),
+  status: z.enum(STATUSES),
+  state: z.enum(STATES),
+  /** Null at the beginning. */
+  from: z.enum(STATES).nullable(),
+  cause: z.enum(CAUSES),
+  actor: z.object({
+    type: z.enum(["channel", "system", "key", "person"]),
+    key: z.string().nullable(),
+    by: z.string().nullable(),
+  }),
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+  attention: z.enum(ATTENTIONS).nullable(),
+});
+
+/** Renders a timeline, oldest first. */
+export function timelineObjects(entries: readonly TimelineEntry[]): z.output<typeof timelineEntrySchema>[] {
+  return entries.map(({ at, state, cause, actor, code, words, attention }, i) => ({
+    object: "timeline_entry",
+    at,
+    status: statusOf(state),
+    state,
+    from: entries[i - 1]?.state ?? null,
+    cause,
+    actor: { type: actor.type, key: actor.key ?? null, by: actor.by ?? null },
+    code: code ?? null,
+    message: words ?? null,
+    attention: attention ?? null,
+  }));
 }

@@ -3,7 +3,7 @@
 import { sql } from "drizzle-orm";
 import type { SQL } from "drizzle-orm/sql";
 import type { Database } from "../db/client.ts";
-import { type EndpointEvent, type Event, PINGPP_EVENT_TYPES } from "../events/event.ts";
+import { type BatchEvent, type EndpointEvent, type Event, PINGPP_EVENT_TYPES } from "../events/event.ts";
 import { events } from "../events/table.ts";
 import { deliveryIdOf, type Lane, type Trigger, type Wakeable } from "./delivery.ts";
 import { deliveries, webhookEndpoints } from "./table.ts";
@@ -18,16 +18,16 @@ export interface Tenant {
 export function insertEvent(
   db: Database,
   { app, livemode }: Tenant,
-  event: Event | EndpointEvent,
+  event: Event | EndpointEvent | BatchEvent,
   when: SQL = sql`true`,
 ) {
-  const { charge, refund, endpoint } = { charge: null, refund: null, endpoint: null, ...event };
+  const about = { charge: null, refund: null, endpoint: null, batch: null, ...event };
   // Every column in the order of the table: that is what an insert from a query gives.
   return db
     .insert(events)
     .select(
-      sql`select null, ${app}, ${livemode ? 1 : 0}, ${event.id}, ${event.type}, ${charge}, ${refund}, ${endpoint},
-        ${event.created}, ${event.body} where ${when}`,
+      sql`select null, ${app}, ${livemode ? 1 : 0}, ${event.id}, ${event.type}, ${about.charge}, ${about.refund},
+        ${about.endpoint}, ${about.batch}, ${event.created}, ${event.body} where ${when}`,
     )
     .onConflictDoNothing();
 }
@@ -39,16 +39,19 @@ export function insertEvent(
 export function insertDeliveries(
   db: Database,
   { app, livemode }: Tenant,
-  event: Event | EndpointEvent,
+  event: Event | EndpointEvent | BatchEvent,
   now: number,
 ) {
   const pingpp = (PINGPP_EVENT_TYPES as readonly string[]).includes(event.type) ? "*" : event.type;
   const asked = sql`exists (select 1 from json_each(${webhookEndpoints.enabledEvents}) where value in (${event.type}, ${pingpp}))`;
-  // Whether an event about an endpoint came to be was decided by the statement before.
+  // Whether an event about an endpoint or a batch came to be was decided by the statement before.
+  const decided = sql`and exists (select 1 from ${events} where ${events.id} = ${event.id})`;
   const others =
     "endpoint" in event
-      ? sql`and ${webhookEndpoints.id} <> ${event.endpoint} and exists (select 1 from ${events} where ${events.id} = ${event.id})`
-      : sql``;
+      ? sql`and ${webhookEndpoints.id} <> ${event.endpoint} ${decided}`
+      : "batch" in event
+        ? decided
+        : sql``;
   return db
     .insert(deliveries)
     .select(

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Cover } from "../../src/charges/book.ts";
+import { type Cover, storedRefund } from "../../src/charges/book.ts";
 import type { Refund } from "../../src/refunds/refund.ts";
 
 export interface StoredLedger {
@@ -34,10 +34,10 @@ export function* storedLedgers(state: string): Generator<StoredLedger> {
       const tables = db.prepare("select name from sqlite_master where name in ('refunds', 'outbox')").all();
       if (tables.length < 2) continue;
       const docs = db.prepare("select doc from refunds order by seq").all() as { doc: string }[];
-      const [cover, ...refunds] = docs.map(({ doc }) => JSON.parse(doc)) as [Cover, ...Refund[]];
+      const [cover = "", ...made] = docs.map(({ doc }) => doc);
       const outbox = db.prepare("select event from outbox order by id").all() as { event: string }[];
       const undelivered = outbox.map(({ event }) => JSON.parse(event).id as string);
-      yield { cover, refunds, undelivered, bytes: bytesOf(db) };
+      yield { cover: JSON.parse(cover), refunds: made.map(storedRefund), undelivered, bytes: bytesOf(db) };
     } finally {
       db.close();
     }

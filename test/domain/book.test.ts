@@ -42,8 +42,8 @@ describe("a ledger's book", () => {
   it("is read again as it was written", () => {
     const storage = memory();
     const book = bookFrom(storage, hydration([]), NOW);
-    book.save(refund("a", 1));
-    book.save(refund("b", 2));
+    book.save(refund("a", 1), null);
+    book.save(refund("b", 2), null);
     const again = Book.open(storage);
     expect(again?.refunds).toEqual(book.refunds);
     expect(again?.cover).toEqual(book.cover);
@@ -52,10 +52,10 @@ describe("a ledger's book", () => {
   it("F23, I4: takes over what D1 knows more of, and no refund displaces another", () => {
     const storage = memory();
     const book = bookFrom(storage, hydration([]), NOW);
-    for (const ours of [refund("a", 1), refund("x", 2)]) book.save(ours);
+    for (const ours of [refund("a", 1), refund("x", 2)]) book.save(ours, null);
     const theirs = [refund("a", 1), refund("b", 2, { state: "unknown" }), refund("c", 3)];
     const taken = withProjection(book, hydration(theirs, { opened: true }), NOW);
-    for (const one of taken.refunds) book.save(one);
+    for (const one of taken.refunds) book.save(one, null);
 
     const next = reserveRefund(aCommand({ amount: 10, refund: "next" }), {
       charge: book.charge,
@@ -67,7 +67,7 @@ describe("a ledger's book", () => {
       now: NOW,
     });
     if (next.kind !== "reserved") throw new Error(next.kind);
-    book.save(next.refund);
+    book.save(next.refund, null);
 
     expect(order(book)).toEqual(["a:1", "x:2", "c:3", "b:4", "next:5"]);
     expect(order(Book.open(storage)), "what is in memory is what is on disk, in the same order").toEqual(

@@ -1,6 +1,6 @@
 // Looks at every ledger's disk right after each commit, past the ledger itself, and holds what it sees against the
 // invariants of the design. What an instance believes in memory does not count.
-import type { Cover } from "../../src/charges/book.ts";
+import { type Cover, storedRefund } from "../../src/charges/book.ts";
 import { ledgerName } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
 import { Histories } from "./histories.ts";
@@ -74,7 +74,7 @@ export class Observer {
       if (seen.docs.get(seq as number) === doc) continue;
       seen.docs.set(seq as number, doc as string);
       if (seq === 0) seen.cover = JSON.parse(doc as string);
-      else this.#changed(seen, JSON.parse(doc as string));
+      else this.#changed(seen, storedRefund(doc as string));
     }
     return seen;
   }

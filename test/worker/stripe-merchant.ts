@@ -5,6 +5,7 @@ import { env, exports } from "cloudflare:workers";
 import { hashKey, mintKey } from "../../src/auth/api-key.ts";
 import { DEFAULT_SCOPES } from "../../src/auth/scope.ts";
 import type { AccountObject } from "../../src/channels/schema.ts";
+import { storedRefund } from "../../src/charges/book.ts";
 import type { ChargeObject } from "../../src/charges/schema.ts";
 import { mintId, randomToken } from "../../src/ids.ts";
 import type { Refund } from "../../src/refunds/refund.ts";
@@ -168,9 +169,7 @@ export class StripeMerchant {
   stored(refund: { id: string; charge: string }): Promise<Refund> {
     return runInDurableObject(this.app.ledger({ id: refund.charge }, true), (_, { storage }) => {
       const docs = storage.sql.exec("SELECT doc FROM refunds WHERE seq > 0").toArray();
-      return docs
-        .map(({ doc }) => JSON.parse(doc as string) as Refund)
-        .find(({ id }) => id === refund.id) as Refund;
+      return docs.map(({ doc }) => storedRefund(doc as string)).find(({ id }) => id === refund.id) as Refund;
     });
   }
 

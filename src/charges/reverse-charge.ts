@@ -1,0 +1,43 @@
+// Reverses a charge: the whole payment goes back, as one refund of all of it, and nothing of it may be held before. The
+// charge is reversed once that refund has succeeded.
+import type { Principal } from "../auth/principal.ts";
+import { database } from "../db/client.ts";
+import type { Env } from "../env.ts";
+import { ProblemError } from "../http/problem.ts";
+import type { Random } from "../ids.ts";
+import { promise } from "../reconciliation/promise-refund.ts";
+import { carryOut } from "../refunds/create-refund.ts";
+import { type RefundRequest, refundCommand } from "../refunds/refund-command.ts";
+import { isChargeId } from "./charge.ts";
+import { findHydration } from "./repository.ts";
+import { renderView } from "./view.ts";
+
+/** What a reversal is called where nobody says otherwise. */
+export const REVERSAL = "撤销 Reversed";
+
+/** Answers with the rendered charge. Throws problems; none of them once the refund may exist. */
+export async function reverseCharge(
+  env: Env,
+  principal: Principal,
+  request: RefundRequest,
+  random: Random,
+): Promise<string> {
+  const { charge } = request;
+  const unknown = new ProblemError({ code: "not_found", object: "charge", id: charge });
+  if (!isChargeId(charge)) throw unknown;
+  // A repeat is told by the reversal there is: nothing of a reversed charge is left for a second one.
+  const command = {
+    ...(await refundCommand(principal, request, random)),
+    repeats: null,
+    reverses: true as const,
+  };
+  const made = await carryOut(env, principal, command);
+  if (made !== null) return made.refund;
+  await promise(env, command);
+  const { app, livemode } = principal;
+  const known = await findHydration(database(env, app, livemode), app, livemode, charge);
+  if (known === null) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+  const view = renderView(known.charge, known.refunds, { kind: "charge" });
+  if (!("ok" in view)) throw unknown;
+  return view.ok;
+}

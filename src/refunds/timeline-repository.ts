@@ -1,0 +1,46 @@
+// Timelines in D1, where they are whole: ledgers keep the newest of each.
+import { and, eq, sql } from "drizzle-orm";
+import type { Charge } from "../charges/charge.ts";
+import type { Database } from "../db/client.ts";
+import type { Refund, TimelineEntry } from "./refund.ts";
+import { refundTimeline } from "./table.ts";
+import { untold } from "./timeline.ts";
+
+/** One statement for what D1 has not been told of these refunds, or none. What is there is never changed. */
+export function insertTimeline(
+  db: Database,
+  { app, livemode }: Pick<Charge, "app" | "livemode">,
+  refunds: readonly Refund[],
+) {
+  const entries = refunds.flatMap((refund) => untold(refund).map((entry) => ({ refund: refund.id, entry })));
+  if (entries.length === 0) return [];
+  const insert = db
+    .insert(refundTimeline)
+    .select(
+      sql`select ${app}, ${livemode ? 1 : 0}, value ->> '$.refund', value ->> '$.entry.version',
+        value ->> '$.entry.at', value -> '$.entry' from json_each(${JSON.stringify(entries)}) where true`,
+    )
+    .onConflictDoNothing();
+  return [insert];
+}
+
+/** Everything that D1 was told of a refund, oldest first. */
+export async function listTold(
+  db: Database,
+  app: string,
+  livemode: boolean,
+  refund: string,
+): Promise<TimelineEntry[]> {
+  const rows = await db
+    .select({ entry: refundTimeline.entry })
+    .from(refundTimeline)
+    .where(
+      and(
+        eq(refundTimeline.app, app),
+        eq(refundTimeline.livemode, livemode),
+        eq(refundTimeline.refund, refund),
+      ),
+    )
+    .orderBy(refundTimeline.version, refundTimeline.at);
+  return rows.map(({ entry }) => entry);
+}
