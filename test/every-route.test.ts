@@ -12,6 +12,7 @@ import type { RefundObject } from "../src/refunds/schema.ts";
 import { generateSigningKeyPair, pingppSignature } from "../src/webhooks/signature.ts";
 import { inLedger, ledgersInUse, storedRows } from "./books.ts";
 import {
+  addBatch,
   addDelivery,
   addKey,
   bodyOf,
@@ -66,6 +67,7 @@ beforeAll(async () => {
   );
   objects = {
     account: account.id,
+    batch: await addBatch(owner, charge.id, refund.id),
     charge: charge.id,
     refund: refund.id,
     event: event.id,

@@ -15,6 +15,11 @@ const BODIES: Record<string, unknown> = {
   "POST /v1/charges/:charge/refunds/:refund/resolve": { outcome: "failed", by: "Li", reason: "Lost" },
   "POST /v1/charges/:charge/refunds/:refund/approve": { by: "Li" },
   "POST /v1/charges/:charge/refunds/:refund/reject": { by: "Li", reason: "Not agreed" },
+  "POST /v1/batch_refunds": {
+    batch_no: "exam1",
+    charges: [{ charge: "ch_000000000000000000000000", amount: 1 }],
+    description: "Returned",
+  },
   "POST /v1/channel_accounts": { channel: "manual", credentials: { note: "by hand" } },
   "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
   "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
@@ -25,6 +30,7 @@ const BODIES: Record<string, unknown> = {
 /** Ids that nobody has. */
 export const GUESSES: Record<string, () => string> = {
   account: () => mintId("channelAccount", random),
+  batch: () => mintId("batch", random),
   charge: () => mintId("charge", random),
   refund: () => mintId("refund", random),
   event: () => mintId("event", random),
@@ -85,6 +91,18 @@ export async function addDelivery(app: TestApp, event: string, endpoint: string)
     ).bind(letter, app.id, message),
   ]);
   return { delivery, letter };
+}
+
+/** A batch that has ended, kept as such: nothing is on its way while the exam counts what is stored. */
+export async function addBatch(app: TestApp, charge: string, refund: string): Promise<string> {
+  const id = mintId("batch", random);
+  const items = [{ charge, orderNo: "1", refund, amount: 100 }];
+  await env.DB.prepare(
+    "INSERT INTO batch_refunds (app, livemode, id, batch_no, description, metadata, items, fingerprint, request, status, created) VALUES (?, 0, ?, 'exam', 'Returned', '{}', ?, '', '', 'succeeded', 1)",
+  )
+    .bind(app.id, id, JSON.stringify(items))
+    .run();
+  return id;
 }
 
 /** The answer is an error and nothing but an error: JSON, marked, and silent about what is behind it. */

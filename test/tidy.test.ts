@@ -76,6 +76,7 @@ const NOUNS = [
   "auth/bounded-map",
   "auth/scope",
   "base64",
+  "batches/batch",
   "calendar",
   "channels/alipay/amount",
   "channels/alipay/beijing-time",

@@ -26,12 +26,17 @@ export type Problem =
         | "webhook_endpoint"
         | "webhook_delivery"
         | "dead_letter"
-        | "channel_account";
+        | "channel_account"
+        | "batch_refund";
       id: string;
     }
   | { code: "no_such_route"; path: string }
   | { code: "method_not_allowed"; method: string; allow: string[] }
   | { code: "transaction_no_used" }
+  /** A batch with other parameters has this number. */
+  | { code: "batch_no_used"; batchNo: string; batch: string }
+  /** A charge refuses the whole batch. */
+  | { code: "batch_refused"; charge: string; refusal: Refusal }
   | { code: "checkout_call" }
   | { code: "endpoint_limit"; limit: number }
   | { code: "channel_account_exists"; channel: string }

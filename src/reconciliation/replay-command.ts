@@ -5,6 +5,7 @@ import { callLedger } from "../charges/ledger-client.ts";
 import { findHydration } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
+import { featuresOf } from "../refunds/refund-command.ts";
 
 /** Whether the ledger has answered. Throws when D1 must be read and cannot be. */
 export async function replayCommand(env: Env, command: CreateCommand): Promise<boolean> {
@@ -12,7 +13,13 @@ export async function replayCommand(env: Env, command: CreateCommand): Promise<b
   const waiting = { ...command, waitMs: 0 };
   const send = (hydration?: NonNullable<Awaited<ReturnType<typeof findHydration>>>) =>
     callLedger(env, { app, livemode, charge }, null, 0, (ledger) =>
-      ledger.create({ ...CALL, command: waiting, promised: true, hydration }),
+      ledger.create({
+        ...CALL,
+        requires: featuresOf(command),
+        command: waiting,
+        promised: true,
+        hydration,
+      }),
     );
   let outcome = await send();
   if ("answer" in outcome && "unhydrated" in outcome.answer) {

@@ -1,4 +1,4 @@
-import { and, asc, eq, isNotNull, lte } from "drizzle-orm";
+import { and, asc, eq, isNotNull, lte, type SQL, sql } from "drizzle-orm";
 import type { CreateCommand } from "../charges/ledger-calls.ts";
 import type { Database } from "../db/client.ts";
 import { commands } from "./table.ts";
@@ -26,6 +26,34 @@ export async function storeCommand(
       .where(ofRefund(app, livemode, refund)),
   ]);
   return rows[0]?.command ?? command;
+}
+
+/** So much JSON is bound at once, and no more: D1 takes 2 MB of it. */
+const INSERTED_AT_ONCE = 20;
+
+/** Stores commands of one app and mode, due at once, if `when` holds: statements for one batch. `now` in ms. */
+export function insertCommands(
+  db: Database,
+  { app, livemode }: { app: string; livemode: boolean },
+  given: readonly CreateCommand[],
+  now: number,
+  when: SQL,
+) {
+  const inserts = [];
+  for (let start = 0; start < given.length; start += INSERTED_AT_ONCE) {
+    const page = JSON.stringify(given.slice(start, start + INSERTED_AT_ONCE));
+    // Every column in the order of the table: that is what an insert from a query gives.
+    inserts.push(
+      db
+        .insert(commands)
+        .select(
+          sql`select ${app}, ${livemode ? 1 : 0}, value ->> '$.refund', value ->> '$.charge', value, 0, ${now}, ${now}
+            from json_each(${page}) where ${when}`,
+        )
+        .onConflictDoNothing(),
+    );
+  }
+  return inserts;
 }
 
 export async function findCommand(
@@ -56,17 +84,31 @@ export async function postponeCommand(db: Database, row: CommandRow, dueAt: numb
     .where(and(ofRefund(row.app, row.livemode, row.refund), isNotNull(commands.dueAt)));
 }
 
-/** Commands that are due, the longest first; without `live`, those of test mode alone. */
+/**
+ * Commands that are due, app by app in turn and the longest first: a batch of one app keeps no other waiting. Without
+ * `live`, those of test mode alone.
+ */
 export async function listDueCommands(
   db: Database,
   now: number,
   limit: number,
   live = true,
 ): Promise<CommandRow[]> {
-  return db
-    .select()
+  const { app, livemode, refund, dueAt } = commands;
+  const turn = sql<number>`row_number() over (partition by ${app}, ${livemode} order by ${dueAt})`;
+  const due = db
+    .select({ app, livemode, refund, dueAt, turn: turn.as("turn") })
     .from(commands)
-    .where(and(lte(commands.dueAt, now), live ? undefined : eq(commands.livemode, false)))
-    .orderBy(asc(commands.dueAt))
+    .where(and(lte(dueAt, now), live ? undefined : eq(livemode, false)))
+    .as("due");
+  const rows = await db
+    .select({ command: commands })
+    .from(due)
+    .innerJoin(
+      commands,
+      and(eq(commands.app, due.app), eq(commands.livemode, due.livemode), eq(commands.refund, due.refund)),
+    )
+    .orderBy(asc(due.turn), asc(due.dueAt))
     .limit(limit);
+  return rows.map(({ command }) => command);
 }

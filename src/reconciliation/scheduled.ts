@@ -1,5 +1,6 @@
 // The sweeper, every minute: whatever a lost message or a lost alarm left behind is found here by its row.
 import { forgetUsedSignatures } from "../auth/repository.ts";
+import { sweepBatches } from "../batches/sweep-batches.ts";
 import { forgetOrphans } from "../channels/repository.ts";
 import { everyDatabase } from "../db/client.ts";
 import type { Env } from "../env.ts";
@@ -21,6 +22,7 @@ export async function sweep(cron: string, env: Env, now: number): Promise<void> 
     sweepDeliveries(env, databases.map(deliveryRepository), now),
     ...databases.flatMap((db) => [
       sweepCommands(env, db, now),
+      sweepBatches(env, db, now),
       pokeLedgers(env, db, now),
       forgetUsedSignatures(db, now),
       forgetOrphans(db, now - ORPHANS_MS),

@@ -1,11 +1,12 @@
-// Stored commands find their way to their ledgers: woken by a queue message, and swept by the cron when none comes.
-
+// Stored commands find their way to their ledgers: woken by a queue message, and swept by the cron when none comes. The
+// same queue wakes batches of which a refund has ended.
+import { completeBatch } from "../batches/complete-batch.ts";
 import { areOwnLedgers } from "../charges/own-ledgers.ts";
 import type { Database } from "../db/client.ts";
 import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
-import type { CommandMessage } from "./command.ts";
+import { type PromiseMessage, readMessage } from "./command.ts";
 import { replayCommand } from "./replay-command.ts";
 import {
   type CommandRow,
@@ -16,17 +17,18 @@ import {
   storeCommand,
 } from "./repository.ts";
 
-const PAGE = 20;
+/** A run replays so many, and stays well within what a Worker may ask of others in one. */
+const PAGE = 50;
 /** How long a command that only the queue knows waits for the next try. */
 const CARRY_SECONDS = 60;
 const STORE_TIMEOUT_MS = 3_000;
 const DELAYS_MS = [5_000, 30_000, 60_000, 300_000, 900_000] as const;
 
-export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: Env): Promise<void> {
+export async function consumeCommands(batch: MessageBatch<unknown>, env: Env): Promise<void> {
   await Promise.allSettled(
     batch.messages.map(async (message) => {
       try {
-        await take(env, message.body);
+        await consume(env, message.body);
         message.ack();
       } catch (error) {
         console.error(JSON.stringify({ alert: "command_not_replayed", error: nameOf(error) }));
@@ -36,7 +38,21 @@ export async function consumeCommands(batch: MessageBatch<CommandMessage>, env: 
   );
 }
 
-async function take(env: Env, message: CommandMessage): Promise<void> {
+async function consume(env: Env, body: unknown): Promise<void> {
+  const message = readMessage(body);
+  // It may be all there is of a promise: it ends among the dead letters, where a person sees it.
+  if (message === null) throw new Error("none of our messages");
+  if (message.batch === undefined) return await take(env, message);
+  const { app, livemode, batch: id } = message;
+  try {
+    await completeBatch(env, { app, livemode, id }, Date.now());
+  } catch (error) {
+    // Nothing is lost: the cron finds it by its row.
+    console.warn(JSON.stringify({ failure: "batch_not_completed", batch: id, error: nameOf(error) }));
+  }
+}
+
+async function take(env: Env, message: PromiseMessage): Promise<void> {
   const { app, livemode, refund, command } = message;
   const db = database(env, app, livemode);
   const own = () => !livemode || areOwnLedgers(env, db);

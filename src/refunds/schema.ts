@@ -95,8 +95,9 @@ export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderN
 
 export const timelineEntrySchema = z.object({
   object: z.literal("timeline_entry"),
-  /** Milliseconds since the epoch: several things happen within a second. */
-  at: z.int(),
+  /** Unix seconds; and milliseconds, because several things happen within a second. */
+  created: z.int(),
+  created_ms: z.int(),
   status: z.enum(STATUSES),
   state: z.enum(STATES),
   /** Null at the beginning. */
@@ -116,7 +117,8 @@ export const timelineEntrySchema = z.object({
 export function timelineObjects(entries: readonly TimelineEntry[]): z.output<typeof timelineEntrySchema>[] {
   return entries.map(({ at, state, cause, actor, code, words, attention }, i) => ({
     object: "timeline_entry",
-    at,
+    created: Math.floor(at / 1000),
+    created_ms: at,
     status: statusOf(state),
     state,
     from: entries[i - 1]?.state ?? null,

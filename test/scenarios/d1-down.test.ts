@@ -4,7 +4,7 @@ import { routes } from "../../src/app.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
 import { storedRows } from "../books.ts";
-import { addDelivery, bodyOf, expectError, nameOf, type Objects, pathOf } from "../exam.ts";
+import { addBatch, addDelivery, bodyOf, expectError, nameOf, type Objects, pathOf } from "../exam.ts";
 import { type Answer, type ErrorObject, eventually, random } from "../harness.ts";
 import { ago, alertsOf, d1, d1ComesLate, endOutages, hurry, queues } from "./outage.ts";
 import { Shop, shopsOfThisFile, sweepNow } from "./shop.ts";
@@ -205,6 +205,7 @@ describe("every route, while D1 is down", () => {
     );
     await shop.app.get("/v1/channel_accounts", { live: true });
     objects = {
+      batch: await addBatch(shop.app, charge.id, refund.id),
       charge: charge.id,
       refund: refund.id,
       event,
