@@ -200,7 +200,8 @@ function expectEqual(what: string, found: unknown, expected: number): void {
   if (found !== expected) throw new Error(`${what}: ${found}, but there should be ${expected}`);
 }
 
-async function migrations(): Promise<string[]> {
+/** The statements that make the tables. */
+export async function migrations(): Promise<string[]> {
   const directory = join(PROJECT, "migrations");
   const files = (await readdir(directory)).filter((file) => file.endsWith(".sql")).sort();
   const texts = await Promise.all(files.map((file) => readFile(join(directory, file), "utf8")));

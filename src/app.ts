@@ -2,8 +2,10 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
+import { rateHeaders } from "./auth/rate-limit.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
 import { batchRoutes } from "./batches/routes.ts";
+import { limitRoutes } from "./budgets/routes.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
 import { orphanRoutes } from "./channels/orphan-routes.ts";
 import { channelAccountRoutes } from "./channels/routes.ts";
@@ -19,8 +21,10 @@ import { type AppEnv, json, type Route } from "./http/registry.ts";
 import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
 import { refundControlRoutes } from "./refunds/control-routes.ts";
+import { refundExportRoutes } from "./refunds/export-routes.ts";
 import { refundOperationRoutes } from "./refunds/operation-routes.ts";
 import { refundRoutes } from "./refunds/routes.ts";
+import { refundSearchRoutes } from "./refunds/search-routes.ts";
 import { refundSummaryRoutes } from "./refunds/summary-routes.ts";
 import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
 import { webhookActionRoutes } from "./webhooks/action-routes.ts";
@@ -38,6 +42,9 @@ export const routes: readonly Route[] = [
   ...refundOperationRoutes,
   ...batchRoutes,
   ...refundSummaryRoutes,
+  ...refundExportRoutes,
+  // Behind those whose paths could be taken for the id of a refund.
+  ...refundSearchRoutes,
   ...disputeRoutes,
   ...testHelperRoutes,
   ...eventRoutes,
@@ -49,6 +56,7 @@ export const routes: readonly Route[] = [
   ...deliveryRoutes,
   ...deadLetterRoutes,
   ...publicKeyRoutes,
+  ...limitRoutes,
 ];
 
 export const app = new Hono<AppEnv>();
@@ -61,8 +69,13 @@ app.use(async (c, next) => {
   const { headers } = c.res;
   headers.set("Request-Id", requestId);
   headers.set("Cache-Control", "no-store");
-  const principal = c.var.principal;
-  if (principal?.settings.response_signing) {
+  const { principal, rate } = c.var;
+  if (rate !== undefined) {
+    for (const [name, value] of Object.entries(rateHeaders(rate))) headers.set(name, value);
+  }
+  // What is not JSON is an export, which is made while it is sent: it is never held whole, and so never signed.
+  const isWhole = headers.get("Content-Type")?.startsWith("application/json");
+  if (principal?.settings.response_signing && isWhole) {
     const text = await c.res.clone().text();
     const signature = await signAnswer(principal, text, c.env.MASTER_KEYS);
     if (signature !== null) headers.set(RESPONSE_SIGNATURE_HEADER, signature);
@@ -108,11 +121,15 @@ app.onError((error, c) => {
     console.error(JSON.stringify({ request: c.var.requestId, failure: "d1" }));
     return answer(c, { code: "unavailable", retryAfterSeconds: 5 });
   }
-  console.error(
-    JSON.stringify({ request: c.var.requestId, failure: error.name, at: error.stack?.split("\n")[1] }),
-  );
+  console.error(JSON.stringify({ request: c.var.requestId, failure: error.name, at: placeOf(error) }));
   return answer(c, { code: "internal" });
 });
+
+/** Where an error was thrown. Its message, which may hold what the client sent, comes first in the stack and is left out. */
+function placeOf({ stack = "", message }: Error): string | undefined {
+  const frames = stack.slice(stack.indexOf(message) + message.length);
+  return frames.split("\n").find((line) => line.startsWith("    at "));
+}
 
 function answer(c: Context<AppEnv>, problem: Problem): Response {
   const { status, body, headers } = renderProblem(problem, c.var.language);

@@ -1,3 +1,4 @@
+import type { RefundBudget } from "./budgets/refund-budget.ts";
 import type { ChargeLedger } from "./charges/charge-ledger.ts";
 import type { CommandMessage } from "./reconciliation/command.ts";
 import type { DeliveryMessage } from "./webhooks/delivery.ts";
@@ -6,6 +7,7 @@ import type { DeliveryMessage } from "./webhooks/delivery.ts";
 export interface Env {
   DB: D1Database;
   LEDGERS: DurableObjectNamespace<ChargeLedger>;
+  BUDGETS: DurableObjectNamespace<RefundBudget>;
   DELIVERIES: Queue<DeliveryMessage>;
   DELIVERIES_SLOW: Queue<DeliveryMessage>;
   COMMANDS: Queue<CommandMessage>;

@@ -8,6 +8,7 @@ import { sweep } from "./reconciliation/scheduled.ts";
 import { consumeCommands } from "./reconciliation/sweep-commands.ts";
 import { consumeDeadLetters, consumeDeliveries } from "./webhooks/queue-consumer.ts";
 
+export { RefundBudget } from "./budgets/refund-budget.ts";
 export { ChargeLedger } from "./charges/charge-ledger.ts";
 
 export default {

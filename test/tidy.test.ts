@@ -74,10 +74,15 @@ function none(offenders: string[], advice: string): void {
 /** Types, constants and functions of the domain: time and dice are their arguments, and nothing is their platform. */
 const NOUNS = [
   "auth/bounded-map",
+  "auth/rate-limit",
   "auth/scope",
   "base64",
   "batches/batch",
+  "batches/item-command",
   "calendar",
+  "budgets/allowance",
+  "budgets/budget-calls",
+  "budgets/limits",
   "channels/alipay/amount",
   "channels/alipay/beijing-time",
   "channels/alipay/error-codes",

@@ -169,9 +169,9 @@ export class Book {
     if (refund.reverses) this.#reverse(refund);
   }
 
-  /** A charge is reversed while the refund that takes back the whole of it has succeeded. */
-  #reverse({ state, syncDueAt }: Refund): void {
-    const reversed = state === "succeeded";
+  /** A charge is reversed while a refund that takes back the whole of it has succeeded; others may have failed before. */
+  #reverse({ syncDueAt }: Refund): void {
+    const reversed = this.refunds.some(({ reverses, state }) => reverses && state === "succeeded");
     const { charge } = this.#cover;
     if (charge.reversed === reversed) return;
     this.saveCover({

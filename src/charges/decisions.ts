@@ -127,6 +127,13 @@ export class Decisions {
   }
 }
 
+/** A refund that ends because it had been rejected says so in the words of whoever did, not in the channel's. */
+export function inOwnWords(refund: Refund): Refund {
+  if (refund.state !== "failed" || refund.failureCode !== "refund_rejected") return refund;
+  const failureMsg = stoppedText("refund_rejected", refund.approval?.reason ?? null, refund.language);
+  return { ...refund, failureMsg, channelCode: null, channelMessage: null };
+}
+
 function noteOf(cause: Note["cause"], { decider, reason }: DecideCall, at: number): Note {
   const actor = actorOf(decider.apiKey, decider.by);
   return { cause, actor, at, ...(reason === null ? {} : { words: reason }) };

@@ -11,6 +11,7 @@ import { verifyPayment } from "../refunds/verify-payment.ts";
 import { balanceOf } from "./balance.ts";
 import { type Books, changedRefund, dirty } from "./book.ts";
 import type { Charge } from "./charge.ts";
+import { inOwnWords } from "./decisions.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
 
 /** Questions to the channel under way at once. */
@@ -353,13 +354,14 @@ export class Driver {
         this.#books.arm();
         return;
       }
+      const settled = inOwnWords(settlement.refund);
       const cause = actor === CHANNEL ? SAID[asked] : "moved";
-      book.save(dirty(watched(settlement.refund, now), now), { cause, actor, at: now, ...wordsOf(verdict) });
+      book.save(dirty(watched(settled, now), now), { cause, actor, at: now, ...wordsOf(verdict) });
       if (settlement.conflict) {
         book.saveCover({ ...book.cover, freeze: book.cover.freeze ?? "conflict" });
         this.#ports.alert("charge_frozen", { charge: book.charge.id, refund: id });
       }
-      this.#books.addEvents(book, settlement.refund, settlement.events);
+      this.#books.addEvents(book, settled, settlement.events);
       this.#books.arm();
     });
     this.#events.onVerdict(id);

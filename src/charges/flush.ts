@@ -4,13 +4,16 @@
 import { and, count, eq, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { Database } from "../db/client.ts";
-import { type Refund, statusOf } from "../refunds/refund.ts";
+import { type Approval, isFinal, type Refund, statusOf } from "../refunds/refund.ts";
+import { SEARCHED_REFUNDS } from "../refunds/search.ts";
 import { refunds } from "../refunds/table.ts";
 import { insertTimeline } from "../refunds/timeline-repository.ts";
+import { insertTerms } from "../search/repository.ts";
 import type { Wakeable } from "../webhooks/delivery.ts";
 import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
 import type { Charge } from "./charge.ts";
 import type { FlushBatch, FlushReceipt } from "./ledger-ports.ts";
+import { SEARCHED_CHARGES } from "./search.ts";
 import { charges } from "./table.ts";
 
 export async function flushToD1(
@@ -28,6 +31,13 @@ export async function flushToD1(
     upsertCharge(db, batch),
     ...batch.refunds.map((refund) => upsertRefund(db, charge, refund)),
     ...insertTimeline(db, charge, batch.refunds),
+    ...insertTerms(db, SEARCHED_CHARGES, charge, isUntold(charge, batch.synced) ? [charge] : []),
+    ...insertTerms(
+      db,
+      SEARCHED_REFUNDS,
+      charge,
+      batch.refunds.filter((refund) => isUntold(refund, refund.synced)),
+    ),
   ];
   const announcements = batch.events.flatMap((event) => [
     insertEvent(db, charge, event),
@@ -51,6 +61,11 @@ export async function flushToD1(
     receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0, versions: after?.versions ?? 0 },
     deliveries: toWake(charge, deliveries),
   };
+}
+
+/** Whether the description or the metadata is newer than what D1 has. */
+function isUntold({ described = 1 }: { described?: number }, synced: number): boolean {
+  return described > synced;
 }
 
 function upsertCharge(db: Database, batch: FlushBatch) {
@@ -88,6 +103,12 @@ function upsertCharge(db: Database, batch: FlushBatch) {
     });
 }
 
+/** What ended undecided does not wait for approval any more. */
+function approvalOf(refund: Refund): Approval["status"] | null {
+  const status = refund.approval?.status ?? null;
+  return status === "required" && isFinal(refund) ? null : status;
+}
+
 function upsertRefund(db: Database, charge: Charge, refund: Refund) {
   const projected = {
     seq: refund.seq,
@@ -96,7 +117,7 @@ function upsertRefund(db: Database, charge: Charge, refund: Refund) {
     state: refund.state,
     transactionNo: refund.transactionNo,
     attention: refund.attention,
-    approval: refund.approval?.status ?? null,
+    approval: approvalOf(refund),
     batch: refund.batch ?? null,
     described: refund.described ?? 1,
     timeSucceed: refund.timeSucceed,

@@ -15,8 +15,9 @@ export function bookFrom(storage: LedgerStorage, hydration: Hydration, now: numb
   const book = Book.create(storage, cover);
   if (!hydration.opened) return book;
   const taken = withProjection(book, hydration, now);
-  for (const refund of taken.refunds) book.save(refund, restored(now));
+  // First the charge: a reversal among the refunds has its say about it.
   book.saveCover(taken.cover);
+  for (const refund of taken.refunds) book.save(refund, restored(now));
   return book;
 }
 

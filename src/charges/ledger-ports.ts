@@ -23,6 +23,8 @@ export interface LedgerStorage {
 /** What the ledger tells D1. Everything in it is already durable in the ledger. */
 export interface FlushBatch {
   charge: Charge;
+  /** The charge's own version that D1 has. */
+  synced: number;
   /** Grows with every change of the charge or its refunds: guards the charge's row. */
   version: number;
   balance: Balance;

@@ -4,7 +4,7 @@
 // alarm, or the next call that enters.
 import { within } from "../deadline.ts";
 import type { EventType } from "../events/event.ts";
-import type { Refund } from "../refunds/refund.ts";
+import { isFinal, type Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
@@ -216,6 +216,9 @@ export class Ledger implements LedgerSurface {
       return { refusal: { code: "unknown_refund", refund: call.refund } };
     }
     const refusal = await work();
+    // One that was stopped gets no verdict any more that its creating request could wait for.
+    const refund = this.#enter()?.find(call.refund);
+    if (refund !== undefined && isFinal(refund)) this.#waiting.wake(refund.id);
     void this.#projector.flush();
     return refusal === null ? { ok: { refund: this.#render(call.refund) } } : { refusal };
   }

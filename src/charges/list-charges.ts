@@ -1,66 +1,62 @@
-// Charges across an app, from D1: newest first, each with the first page of its refunds.
+// Charges across an app, from D1: as they were searched for, each with the first page of its refunds.
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { keyset } from "../db/keyset.ts";
-import type { CreatedRange, Page } from "../http/pagination.ts";
-import { cursorOf, cutPage, unknownCursor } from "../http/pagination.ts";
+import { cutPage, type Page, positionOf } from "../http/pagination.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
+import { findRows, type Sort, type Total, totalOf } from "../search/search.ts";
+import type { Charge } from "./charge.ts";
 import { type ChargeObject, chargeObjectFrom, EMBEDDED_REFUNDS } from "./schema.ts";
+import { findChargePosition, planCharges } from "./search.ts";
+import type { ChargeFilter } from "./search-query.ts";
 import { charges } from "./table.ts";
 
-export interface ChargeFilter {
+export interface ListCall {
   app: string;
   livemode: boolean;
-  channel: string | null;
-  paid: boolean | null;
-  refunded: boolean | null;
-  created: CreatedRange;
+  filter: ChargeFilter;
+  sort: Sort;
+  page: Page;
+  /** Whether to count what the filter finds. */
+  counts: boolean;
 }
+
+interface Row {
+  id: string;
+  doc: string;
+  amount: number;
+  amountRefunded: number;
+  amountPending: number;
+  refunded: number;
+  highestSeq: number;
+}
+
+const COLUMNS = sql`${charges.id} as id, ${charges.doc} as doc, ${charges.amount} as amount,
+  ${charges.amountRefunded} as amountRefunded, ${charges.amountPending} as amountPending,
+  ${charges.refunded} as refunded, ${charges.highestSeq} as highestSeq`;
 
 export async function listCharges(
   db: Database,
-  filter: ChargeFilter,
-  page: Page,
-): Promise<{ items: ChargeObject[]; hasMore: boolean }> {
-  const ofApp = and(eq(charges.app, filter.app), eq(charges.livemode, filter.livemode));
-  const cursor = cursorOf(page);
-  const [position] =
-    cursor === null
-      ? []
-      : await db
-          .select({ created: charges.created, seq: charges.seq })
-          .from(charges)
-          .where(and(ofApp, eq(charges.id, cursor.id)));
-  if (cursor !== null && position === undefined) throw unknownCursor(cursor.param, cursor.id);
-  const { where, orderBy, limit } = keyset(charges, page, position ?? null, filter.created);
-  const rows = await db
-    .select()
-    .from(charges)
-    .where(
-      and(
-        ofApp,
-        filter.channel === null ? undefined : eq(charges.channel, filter.channel),
-        filter.paid === null ? undefined : eq(charges.paid, filter.paid),
-        filter.refunded === null ? undefined : eq(charges.refunded, filter.refunded),
-        where,
-      ),
-    )
-    .orderBy(...orderBy)
-    .limit(limit);
-  const { items, hasMore } = cutPage(rows, page);
+  { app, livemode, filter, sort, page, counts }: ListCall,
+): Promise<{ items: ChargeObject[]; hasMore: boolean; total: Total | null }> {
+  const cursor = await positionOf(page, (id) => findChargePosition(db, app, livemode, id));
+  const plan = await planCharges(db, app, livemode, filter, sort);
+  const { items, hasMore } = cutPage(await findRows<Row>(db, plan, COLUMNS, page, cursor), page);
   const newest = await newestRefunds(
     db,
-    filter,
-    items.filter((row) => row.refunded).map((row) => row.id),
+    app,
+    livemode,
+    items.filter((row) => row.refunded === 1).map((row) => row.id),
   );
   return {
     hasMore,
+    total: counts ? await totalOf(db, plan) : null,
     items: items.map((row) => {
-      const held = row.amountRefunded + row.amountPending + row.doc.disputed;
+      const charge: Charge = JSON.parse(row.doc);
+      const held = row.amountRefunded + row.amountPending + charge.disputed;
       const refundable = Math.max(0, row.amount - held);
       const balance = { refunded: row.amountRefunded, pending: row.amountPending, refundable };
-      return chargeObjectFrom(row.doc, balance, newest.get(row.id) ?? [], row.highestSeq);
+      return chargeObjectFrom(charge, balance, newest.get(row.id) ?? [], row.highestSeq);
     }),
   };
 }
@@ -68,7 +64,8 @@ export async function listCharges(
 /** The newest refunds of each charge, newest first. */
 async function newestRefunds(
   db: Database,
-  filter: ChargeFilter,
+  app: string,
+  livemode: boolean,
   ids: string[],
 ): Promise<Map<string, Refund[]>> {
   const found = new Map<string, Refund[]>();
@@ -78,8 +75,8 @@ async function newestRefunds(
     .from(refunds)
     .where(
       and(
-        eq(refunds.app, filter.app),
-        eq(refunds.livemode, filter.livemode),
+        eq(refunds.app, app),
+        eq(refunds.livemode, livemode),
         sql`${refunds.charge} in (select value from json_each(${JSON.stringify(ids)}))`,
         sql`${refunds.seq} > (select highest_seq from charges c where c.app = ${refunds.app}
           and c.livemode = ${refunds.livemode} and c.id = ${refunds.charge}) - ${EMBEDDED_REFUNDS}`,

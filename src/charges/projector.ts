@@ -94,6 +94,7 @@ export class Projector {
     const versions = book.refunds.map((refund) => (sent.has(refund) ? refund.version : refund.synced));
     const flush: FlushBatch = {
       charge: book.charge,
+      synced: book.cover.synced,
       version: book.version,
       balance: balanceOf(book.charge, book.refunds),
       freeze: book.cover.freeze,
@@ -146,8 +147,8 @@ export class Projector {
       const book = this.#books.enter();
       if (book === null) return;
       const taken = withProjection(book, projection, this.#ports.now());
-      for (const refund of taken.refunds) book.save(refund, restored(this.#ports.now()));
       book.saveCover(taken.cover);
+      for (const refund of taken.refunds) book.save(refund, restored(this.#ports.now()));
       this.#books.arm();
     });
     this.#ports.alert("ledger_behind", {

@@ -3,8 +3,10 @@ import { and, desc, eq, inArray, lt, lte, min, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
 import type { Refund } from "../refunds/refund.ts";
 import { refunds } from "../refunds/table.ts";
+import { insertTerms } from "../search/repository.ts";
 import type { Charge } from "./charge.ts";
 import type { Hydration } from "./ledger-calls.ts";
+import { SEARCHED_CHARGES } from "./search.ts";
 import { charges, ledgerNamespaces, payments } from "./table.ts";
 
 export type ChargeRow = typeof charges.$inferSelect;
@@ -45,10 +47,13 @@ export async function insertCharge(db: Database, charge: Charge, namespace: stri
   const values = sql`null, ${app}, ${livemode}, ${id}, ${charge.version}, ${charge.orderNo}, ${channel},
     ${charge.currency}, ${charge.amount}, ${charge.paid ? 1 : 0}, ${charge.refundedElsewhere > 0 ? 1 : 0},
     ${charge.refundedElsewhere}, 0, ${charge.created}, 0, null, null, ${JSON.stringify(charge)}, ${transactionNo}, 1`;
+  // Of a charge that was recorded before, the description may be another by now: that one has terms of its own.
+  const isThis = sql`${charges.doc} = ${JSON.stringify(charge)}`;
+  const terms = insertTerms(db, SEARCHED_CHARGES, charge, [charge], isThis);
   const own = db.insert(ledgerNamespaces).values({ id: 1, fingerprint: namespace }).onConflictDoNothing();
   if (transactionNo === null) {
     const insert = db.insert(charges).select(sql`select ${values} where true`).onConflictDoNothing();
-    const [, , rows] = await db.batch([own, insert, recorded]);
+    const [, , rows] = await db.batch([own, insert, recorded, ...terms]);
     return { row: rows[0], owner: null, claimed: false };
   }
   // A charge with this id that has another payment, or is another charge altogether: nothing is claimed for it.
@@ -70,6 +75,7 @@ export async function insertCharge(db: Database, charge: Charge, namespace: stri
     db.insert(charges).select(sql`select ${values} where exists (${ownPayment})`).onConflictDoNothing(),
     recorded,
     db.select({ charge: payments.charge }).from(payments).where(ofPayment(charge, transactionNo)),
+    ...terms,
   ]);
   return { row: rows[0], owner: owners[0]?.charge ?? null, claimed: made.length > 0 };
 }

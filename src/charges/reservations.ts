@@ -106,7 +106,9 @@ export class Reservations {
     const book = this.#books.enter();
     const refund = book?.find(call.refund);
     if (!book || refund === undefined) return;
-    this.#driver.start(refund, accountFor(call, book.charge.channel) ?? null);
+    // A repeated approval finds it on its way, or ended: it is not sent again, and its own account goes on being asked.
+    if (refund.clearToSubmit) this.#driver.start(refund, accountFor(call, book.charge.channel) ?? null);
+    else this.#driver.pump();
     const asking = this.#driver.asking(call.refund);
     if (asking !== undefined) await within(this.#ports.sleep, asking, call.waitMs);
   }

@@ -31,9 +31,9 @@ export async function reverseCharge(
     repeats: null,
     reverses: true as const,
   };
-  const made = await carryOut(env, principal, command);
-  if (made !== null) return made.refund;
-  await promise(env, command);
+  const outcome = await carryOut(env, principal, command);
+  if ("made" in outcome) return outcome.made.refund;
+  await promise(env, outcome.unknown);
   const { app, livemode } = principal;
   const known = await findHydration(database(env, app, livemode), app, livemode, charge);
   if (known === null) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });

@@ -1,27 +1,24 @@
 import * as z from "zod";
 import { database } from "../db/client.ts";
-import { createdQuery, createdRangeOf, pageOf, pageQuery } from "../http/pagination.ts";
+import { pageOf, pageQuery } from "../http/pagination.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { json, jsonText, type Route, route } from "../http/registry.ts";
-import { errorSchema, listObject, listSchema } from "../http/wire.ts";
+import { errorSchema, listObject } from "../http/wire.ts";
+import { foundListSchema, includeQuery, sortOf, sortQuery, wantsTotal } from "../search/query.ts";
 import { listCharges } from "./list-charges.ts";
 import { readCharge } from "./read-charge.ts";
 import { recordCharge, updateCharge } from "./record-charge.ts";
 import { chargeSchema, recordChargeSchema, updateChargeSchema } from "./schema.ts";
+import { chargeFilterOf, chargeFilterQuery } from "./search-query.ts";
 
 const params = z.object({ charge: z.string() });
-const flag = z
-  .enum(["true", "false"])
-  .transform((text) => text === "true")
-  .optional();
 
 const listQuery = z.object({
   ...pageQuery(100, 10),
-  ...createdQuery,
+  ...chargeFilterQuery,
+  ...sortQuery,
+  ...includeQuery,
   "app[id]": z.string().optional(),
-  channel: z.string().max(32).optional(),
-  paid: flag,
-  refunded: flag,
 });
 
 export const chargeRoutes: Route[] = [
@@ -40,24 +37,23 @@ export const chargeRoutes: Route[] = [
     method: "GET",
     path: "/v1/charges",
     scope: "charges:read",
-    summary: "List charges, newest first",
+    summary: "Search charges; all of them, newest first, without a filter",
     query: listQuery,
-    answers: { 200: listSchema(chargeSchema), 400: errorSchema },
+    answers: { 200: foundListSchema(chargeSchema), 400: errorSchema },
     async handler({ c, query }) {
       const { app, livemode } = c.var.principal;
       if (query["app[id]"] !== undefined && query["app[id]"] !== app) {
         throw invalid("app[id]", "与 API KEY 所属的应用不符", "it is not the app of this API key");
       }
-      const filter = {
+      const { items, hasMore, total } = await listCharges(database(c.env, app, livemode), {
         app,
         livemode,
-        channel: query.channel ?? null,
-        paid: query.paid ?? null,
-        refunded: query.refunded ?? null,
-        created: createdRangeOf(query),
-      };
-      const { items, hasMore } = await listCharges(database(c.env, app, livemode), filter, pageOf(query));
-      return json(listObject("/v1/charges", items, hasMore));
+        filter: chargeFilterOf(query, c.req.queries()),
+        sort: sortOf(query),
+        page: pageOf(query),
+        counts: wantsTotal(query),
+      });
+      return json({ ...listObject("/v1/charges", items, hasMore), ...total });
     },
   }),
   route({

@@ -1,8 +1,9 @@
 // Events in D1, read. They are written by the ledgers' flush.
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
-import { keyset, type Position } from "../db/keyset.ts";
+import type { Position } from "../db/keyset.ts";
 import type { CreatedRange, Page } from "../http/pagination.ts";
+import { type Condition, findRows, given, indexesOf, type Plan, planSearch } from "../search/search.ts";
 import type { DeliveryStatus } from "../webhooks/delivery.ts";
 import { deliveries } from "../webhooks/table.ts";
 import type { EventType } from "./event.ts";
@@ -10,11 +11,18 @@ import type { StoredEvent } from "./schema.ts";
 import { events } from "./table.ts";
 
 export interface EventFilter {
-  type: EventType | null;
+  /** One of these; any, when there are none. */
+  types: readonly EventType[];
+  /** Those about its refunds included. */
+  charge: string | null;
+  refund: string | null;
+  batch: string | null;
   /** Of at least one of its deliveries. */
   deliveryStatus: DeliveryStatus | null;
   created: CreatedRange;
 }
+
+const BY_CREATION = { by: "created", order: { created: events.created, seq: events.seq } } as const;
 
 const storedEvent = {
   body: events.body,
@@ -52,44 +60,75 @@ export async function findEventPosition(
   return found ?? null;
 }
 
-/** The events nearest to the cursor in the direction of travel, one more than the page holds. */
-export async function listEvents(
+/** The search that a filter asks for, and the index it goes along. */
+export async function planEvents(
   db: Database,
   app: string,
   livemode: boolean,
-  filter: EventFilter,
-  page: Page,
-  cursor: Position | null,
-): Promise<StoredEvent[]> {
-  const { where, orderBy, limit } = keyset(events, page, cursor, filter.created);
-  return await db
-    .select(storedEvent)
-    .from(events)
-    .where(and(narrowed(app, livemode, filter), where))
-    .orderBy(...orderBy)
-    .limit(limit);
+  { types, charge, refund, batch, deliveryStatus, created }: EventFilter,
+): Promise<Plan> {
+  const { along, list } = indexesOf("events", events, app, livemode);
+  const [type, ...otherTypes] = types;
+  const ofType = (one: EventType) => along("events_type", sql`${events.type} = ${one}`, BY_CREATION);
+  const ofTypes = () =>
+    along(
+      "events_type",
+      sql`${events.type} in (select value from json_each(${JSON.stringify(types)}))`,
+      null,
+    );
+  const ofRefund = (id: string) =>
+    along(
+      "events_charge",
+      sql`${events.charge} = (select made.charge from refunds as made
+        where made.app = ${app} and made.livemode = ${livemode ? 1 : 0} and made.id = ${id})
+        and ${events.refund} = ${id}`,
+      BY_CREATION,
+    );
+  return planSearch(db, {
+    lists: { created: list("events_created", BY_CREATION) },
+    sort: { by: "created", ascending: false },
+    ranges: { created },
+    conditions: [
+      given(refund, ofRefund),
+      given(charge, (id) => along("events_charge", sql`${events.charge} = ${id}`, BY_CREATION)),
+      given(batch, (id) => along("events_batch", sql`${events.batch} = ${id}`, BY_CREATION)),
+      given(deliveryStatus, (status) => withDelivery(app, livemode, status)),
+      given(type ?? null, otherTypes.length === 0 ? ofType : ofTypes),
+    ].filter((condition) => condition !== null),
+  });
 }
 
 /**
- * The filter, written so that it costs what it finds. Most events were delivered: these are met on a walk along the
- * list. What did not arrive is rare among all events there ever were, so it is looked up by its deliveries and then put
- * in order, of which only the page is kept: a `+` before a column keeps SQLite from walking the list for it.
+ * Events with a delivery in a state. Most events were delivered: these are met on a walk along the list. What did not
+ * arrive is rare among all events there ever were, so it is looked up by its deliveries and then put in order.
  */
-function narrowed(app: string, livemode: boolean, { type, deliveryStatus }: EventFilter): SQL | undefined {
-  const ofType = type === null ? undefined : eq(events.type, type);
-  if (deliveryStatus === null) return and(ofApp(app, livemode), ofType);
-  if (deliveryStatus === "delivered") {
-    const delivered = sql`exists (select 1 from ${deliveries}
-      where ${deliveries}."event" = ${events}."id" and ${deliveries}."status" = 'delivered')`;
-    return and(ofApp(app, livemode), ofType, delivered);
-  }
-  // The excluded status is spelt out: only so does SQLite see that the partial index covers the question.
-  const undelivered = sql`${events.id} in (select ${deliveries}."event" from ${deliveries}
-    where ${deliveries}."app" = ${app} and ${deliveries}."livemode" = ${livemode ? 1 : 0}
-      and ${deliveries}."status" = ${deliveryStatus} and ${deliveries}."status" <> 'delivered')`;
-  return and(
-    undelivered,
-    sql`+${events.app} = ${app} and +${events.livemode} = ${livemode ? 1 : 0}`,
-    type === null ? undefined : sql`+${events.type} = ${type}`,
-  );
+function withDelivery(app: string, livemode: boolean, status: DeliveryStatus): Condition {
+  const where = sql`exists (select 1 from deliveries as told
+    where told.event = ${events.id} and told.status = ${status})`;
+  if (status === "delivered") return { where };
+  const mode = livemode ? 1 : 0;
+  return {
+    where,
+    way: {
+      from: sql`events indexed by events_id`,
+      // The excluded status is spelt out: only so does SQLite see that the partial index covers the question.
+      where: sql`${events.id} in (select ${deliveries.event} from deliveries
+          where ${deliveries.app} = ${app} and ${deliveries.livemode} = ${mode}
+            and ${deliveries.status} = ${status} and ${deliveries.status} <> 'delivered')
+        and ${events.app} = ${app} and ${events.livemode} = ${mode}`,
+      sorted: null,
+      reach: "few",
+    },
+  };
+}
+
+/** The events nearest to the cursor in the direction of travel, one more than the page holds. */
+export function findEvents(
+  db: Database,
+  plan: Plan,
+  page: Page,
+  cursor: Position | null,
+): Promise<StoredEvent[]> {
+  const { body, pendingWebhooks } = storedEvent;
+  return findRows(db, plan, sql`${body} as body, ${pendingWebhooks} as pendingWebhooks`, page, cursor);
 }

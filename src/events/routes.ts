@@ -1,12 +1,14 @@
 // Events as they happened: retrieved one by one, as Ping++ has it, and listed.
 import * as z from "zod";
 import { database } from "../db/client.ts";
-import { createdRangeOf, cursorOf, cutPage, pageOf, unknownCursor } from "../http/pagination.ts";
+import { createdRangeOf, cutPage, pageOf, positionOf } from "../http/pagination.ts";
 import { ProblemError } from "../http/problem.ts";
 import { jsonText, type Route, route } from "../http/registry.ts";
-import { errorSchema, listSchema } from "../http/wire.ts";
+import { errorSchema } from "../http/wire.ts";
 import { isId } from "../ids.ts";
-import { findEvent, findEventPosition, listEvents } from "./repository.ts";
+import { foundListSchema, wantsTotal } from "../search/query.ts";
+import { totalOf } from "../search/search.ts";
+import { findEvent, findEventPosition, findEvents, planEvents } from "./repository.ts";
 import { eventListQuery, eventListText, eventSchema, eventText } from "./schema.ts";
 
 export const eventRoutes: Route[] = [
@@ -34,18 +36,22 @@ export const eventRoutes: Route[] = [
     summary: "List events, newest first; with delivery_status those of which a delivery is in that state",
     own: true,
     query: eventListQuery,
-    answers: { 200: listSchema(eventSchema), 400: errorSchema },
+    answers: { 200: foundListSchema(eventSchema), 400: errorSchema },
     async handler({ c, query }) {
       const { app, livemode } = c.var.principal;
       const db = database(c.env, app, livemode);
       const page = pageOf(query);
-      const cursor = cursorOf(page);
-      const position = cursor === null ? null : await findEventPosition(db, app, livemode, cursor.id);
-      if (cursor !== null && position === null) throw unknownCursor(cursor.param, cursor.id);
-      const { type = null, delivery_status: deliveryStatus = null } = query;
-      const filter = { type, deliveryStatus, created: createdRangeOf(query) };
-      const { items, hasMore } = cutPage(await listEvents(db, app, livemode, filter, page, position), page);
-      return jsonText(eventListText(items, hasMore));
+      const cursor = await positionOf(page, (id) => findEventPosition(db, app, livemode, id));
+      const plan = await planEvents(db, app, livemode, {
+        types: [...new Set([...(query.type ?? []), ...(query["type[]"] ?? [])])],
+        charge: query.charge ?? null,
+        refund: query.refund ?? null,
+        batch: query.batch ?? null,
+        deliveryStatus: query.delivery_status ?? null,
+        created: createdRangeOf(query),
+      });
+      const { items, hasMore } = cutPage(await findEvents(db, plan, page, cursor), page);
+      return jsonText(eventListText(items, hasMore, wantsTotal(query) ? await totalOf(db, plan) : null));
     },
   }),
 ];

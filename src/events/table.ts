@@ -28,5 +28,6 @@ export const events = sqliteTable(
     index("events_charge")
       .on(t.app, t.livemode, t.charge, t.created, t.seq)
       .where(sql`${t.charge} is not null`),
+    index("events_batch").on(t.app, t.livemode, t.batch, t.created, t.seq).where(sql`${t.batch} is not null`),
   ],
 );

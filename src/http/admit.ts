@@ -1,9 +1,11 @@
-// What every request to a route passes, in this order: size, key, signature over the raw bytes, scope, decoding.
-// Validation comes after it. Nothing here looks into a body before its signature holds.
+// What every request to a route passes, in this order: size, key, the key's rate, signature over the raw bytes, scope,
+// decoding. Validation comes after it. Nothing here looks into a body before its signature holds.
 import type { MiddlewareHandler } from "hono";
 import { authenticate, requireScope } from "../auth/authenticate.ts";
+import { RateLimiter, rateLimitedStatus } from "../auth/rate-limit.ts";
 import { claimSignature } from "../auth/repository.ts";
 import { checkSignature } from "../auth/request-signature.ts";
+import { tellBudget } from "../budgets/take-allowance.ts";
 import { isOwnNamespace } from "../charges/own-ledgers.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
@@ -13,6 +15,9 @@ import { ProblemError } from "./problem.ts";
 import type { AppEnv, Route } from "./registry.ts";
 
 const EMPTY = new Uint8Array();
+
+/** The isolate's count of requests. */
+const rateLimiter = new RateLimiter();
 
 export function admit(route: Route): MiddlewareHandler<AppEnv> {
   const reads = route.method === "GET";
@@ -25,6 +30,12 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     c.set("language", preferredLanguage(request.headers.get("Accept-Language"), principal.settings.language));
 
     const { app, livemode, settings } = principal;
+    const { admitted, ...rate } = rateLimiter.admit(principal.apiKey, settings.rate_limit, now);
+    c.set("rate", rate);
+    if (!admitted) {
+      const status = rateLimitedStatus(request.headers.get("User-Agent") ?? "");
+      throw new ProblemError({ code: "rate_limited", status, perSecond: settings.rate_limit });
+    }
     const check = await checkSignature(
       { method: request.method, url: request.url, headers: request.headers, rawBody },
       {
@@ -52,6 +63,8 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     // The body has been read; whatever asks Hono for it again is told so instead of reading a spent stream.
     c.req.bodyCache.text = Promise.resolve("{}") as never;
     await next();
+    const telling = tellBudget(c.env, principal);
+    if (telling !== null) c.executionCtx.waitUntil(telling);
   };
 }
 

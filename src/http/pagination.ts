@@ -10,11 +10,16 @@ export interface Page {
   endingBefore: string | null;
 }
 
-/** Bounds of `created` in Unix seconds, both inclusive; null where there is none. */
-export interface CreatedRange {
+/** Bounds of a number, both inclusive; null where there is none. */
+export interface Range {
   from: number | null;
   to: number | null;
 }
+
+/** Of `created`, in Unix seconds. */
+export type CreatedRange = Range;
+
+export const UNBOUNDED: Range = { from: null, to: null };
 
 /** Unix seconds up to the year 9999. */
 const seconds = z
@@ -37,14 +42,20 @@ export function pageQuery(limitMax: number, limitDefault: number) {
   };
 }
 
-/** The query keys of a range of `created`, to be spread into a route's query schema. */
-export const createdQuery = {
-  created: seconds,
-  "created[gt]": seconds,
-  "created[gte]": seconds,
-  "created[lt]": seconds,
-  "created[lte]": seconds,
-};
+/** What a range is asked for by: the value itself, or bounds of it. */
+type RangeKey<Name extends string> = Name | `${Name}[${"gt" | "gte" | "lt" | "lte"}]`;
+
+/** The query keys of a range, to be spread into a route's query schema. */
+export function rangeQuery<Name extends string, Bound extends z.ZodType<number | undefined>>(
+  name: Name,
+  bound: Bound,
+) {
+  const keys = [name, `${name}[gt]`, `${name}[gte]`, `${name}[lt]`, `${name}[lte]`];
+  return Object.fromEntries(keys.map((key) => [key, bound])) as Record<RangeKey<Name>, Bound>;
+}
+
+/** The query keys of a range of `created`. */
+export const createdQuery = rangeQuery("created", seconds);
 
 /** The page a validated query asks for. Throws a problem when it names both cursors. */
 export function pageOf(query: { limit: number; starting_after?: string; ending_before?: string }): Page {
@@ -62,25 +73,23 @@ export function pageOf(query: { limit: number; starting_after?: string; ending_b
   };
 }
 
-type CreatedQuery = { [Key in keyof typeof createdQuery]?: number };
-
 /** The range a validated query asks for; several bounds hold together. */
-export function createdRangeOf(query: CreatedQuery): CreatedRange {
-  const from: number[] = [];
-  const to: number[] = [];
-  const { created, "created[gt]": gt, "created[gte]": gte, "created[lt]": lt, "created[lte]": lte } = query;
-  if (created !== undefined) {
-    from.push(created);
-    to.push(created);
-  }
-  if (gt !== undefined) from.push(gt + 1);
-  if (gte !== undefined) from.push(gte);
-  if (lt !== undefined) to.push(lt - 1);
-  if (lte !== undefined) to.push(lte);
+export function rangeOf<Name extends string>(
+  name: Name,
+  query: { [Key in RangeKey<Name>]?: number | undefined },
+): Range {
+  const given = query as Record<string, number | undefined>;
+  const [is, gt, gte, lt, lte] = ["", "[gt]", "[gte]", "[lt]", "[lte]"].map((bound) => given[name + bound]);
+  const from = [is, gt === undefined ? undefined : gt + 1, gte].filter((bound) => bound !== undefined);
+  const to = [is, lt === undefined ? undefined : lt - 1, lte].filter((bound) => bound !== undefined);
   return {
     from: from.length === 0 ? null : Math.max(...from),
     to: to.length === 0 ? null : Math.min(...to),
   };
+}
+
+export function createdRangeOf(query: { [Key in RangeKey<"created">]?: number | undefined }): CreatedRange {
+  return rangeOf("created", query);
 }
 
 /** The name of the cursor a page starts from, for the problem that it is unknown; null for the first page. */
@@ -103,4 +112,19 @@ export function cutPage<Item>(nearest: readonly Item[], page: Page): { items: It
   const items = nearest.slice(0, page.limit);
   if (page.endingBefore !== null) items.reverse();
   return { items, hasMore: nearest.length > page.limit };
+}
+
+/**
+ * The position of the item that the page names as its cursor, null for the first page; `find` looks it up in the list.
+ * Throws a problem when it is not there.
+ */
+export async function positionOf<Found>(
+  page: Page,
+  find: (id: string) => Promise<Found | null>,
+): Promise<Found | null> {
+  const cursor = cursorOf(page);
+  if (cursor === null) return null;
+  const position = await find(cursor.id);
+  if (position === null) throw unknownCursor(cursor.param, cursor.id);
+  return position;
 }

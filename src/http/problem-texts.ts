@@ -172,6 +172,34 @@ export function describe(problem: Problem): Rendering {
         zh: "该订单号的付款记录过多。",
         en: "Too many payments are recorded for this order_no.",
       };
+    case "daily_limit_exceeded": {
+      const { currency, max, left, roomAt } = problem;
+      const when = roomAt === null ? null : new Date(roomAt).toISOString();
+      const later =
+        when === null ? ["", ""] : [`，额度最早于 ${when} 前后释放`, `; more may be free about ${when}`];
+      const limit =
+        currency === null
+          ? [`24 小时退款笔数上限 ${max} 笔，剩余 ${left} 笔`, `${max} refunds in 24 hours: ${left} are left`]
+          : [
+              `24 小时退款金额上限 ${max}（${currency}），剩余 ${left}`,
+              `${max} ${currency} of refunds in 24 hours: ${left} is left`,
+            ];
+      return {
+        status: 400,
+        code,
+        ...(currency === null ? {} : { param: "amount" }),
+        zh: `退款超出该应用的限额：${limit[0]}${later[0]}。`,
+        en: `The refund exceeds the app's limit of ${limit[1]}${later[1]}.`,
+      };
+    }
+    case "rate_limited":
+      return {
+        status: problem.status,
+        code,
+        headers: { "Retry-After": "1" },
+        zh: `请求过于频繁，该 API KEY 每秒最多 ${problem.perSecond} 次，请稍后重试。`,
+        en: `Too many requests: this API key may make ${problem.perSecond} a second. Please try again in a moment.`,
+      };
     case "unavailable":
       return {
         status: 503,

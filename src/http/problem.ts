@@ -47,6 +47,15 @@ export type Problem =
   | { code: "delivery_not_resendable"; delivery: string; status: "pending" | "delivered" }
   | { code: "dead_letter_unreadable"; letter: string }
   | { code: "too_many_charges_of_order" }
+  /** `currency`: null when it is the number of refunds; `roomAt`: ms, null when it will never be enough. */
+  | {
+      code: "daily_limit_exceeded";
+      currency: string | null;
+      max: number;
+      left: number;
+      roomAt: number | null;
+    }
+  | { code: "rate_limited"; status: 403 | 429; perSecond: number }
   | { code: "unavailable"; retryAfterSeconds: number }
   | { code: "wrong_namespace" }
   | { code: "internal" };

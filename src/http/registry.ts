@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type * as z from "zod";
 import type { Principal } from "../auth/principal.ts";
+import type { Rate } from "../auth/rate-limit.ts";
 import type { Scope } from "../auth/scope.ts";
 import type { Env } from "../env.ts";
 import type { Language } from "../refunds/refund.ts";
@@ -13,6 +14,8 @@ export interface Variables {
   requestId: string;
   language: Language;
   principal: Principal;
+  /** What its key has left. */
+  rate: Rate;
   /** The decoded body: an object, `{}` when none was sent. */
   body: Record<string, unknown>;
   /** Whether the body came as a form, whose values are all text. */

@@ -2,6 +2,7 @@
 // made there is no way back to an error: if the ledger's answer stays unknown, the command is stored and replayed
 // under the same refund id, and the client is told that the refund is pending.
 import type { Principal } from "../auth/principal.ts";
+import { type CarriedOut, withAllowance } from "../budgets/take-allowance.ts";
 import { isChargeId } from "../charges/charge.ts";
 import {
   CALL,
@@ -36,14 +37,29 @@ export async function createRefund(
   if (principal.settings.require_amount && request.body.amount === undefined) {
     throw invalid("amount", "缺少该参数", "it is required");
   }
-  const command = await refundCommand(principal, request, random);
-  return (
-    (await carryOut(env, principal, command)) ?? { refund: await promise(env, command), replayed: false }
-  );
+  const outcome = await carryOut(env, principal, await refundCommand(principal, request, random));
+  return "made" in outcome ? outcome.made : { refund: await promise(env, outcome.unknown), replayed: false };
 }
 
-/** Has the ledger carry a command out; null when nobody knows whether it did. Throws problems. */
-export async function carryOut(env: Env, principal: Principal, command: CreateCommand): Promise<Made | null> {
+/**
+ * Has the ledger carry a command out, within the app's daily limits; `unknown`: nobody knows whether it did, and that is
+ * the command to be promised. Throws problems.
+ */
+export async function carryOut(
+  env: Env,
+  principal: Principal,
+  command: CreateCommand,
+): Promise<{ made: Made } | { unknown: CreateCommand }> {
+  const { answer, command: unknown } = await withAllowance(env, principal, command, (allowed) =>
+    askToCreate(env, principal, allowed),
+  );
+  if (answer === null) return { unknown };
+  if ("refusal" in answer) throw new ProblemError(answer.refusal);
+  return { made: answer.ok };
+}
+
+/** Throws problems only if the ledger has certainly made nothing. */
+async function askToCreate(env: Env, principal: Principal, command: CreateCommand): Promise<CarriedOut> {
   const { app, livemode, charge } = command;
   const send = (hydration?: Hydration) =>
     callLedger(env, { app, livemode, charge }, principal.settings.location_hint, command.waitMs, (ledger) =>
@@ -62,7 +78,8 @@ export async function carryOut(env: Env, principal: Principal, command: CreateCo
   if ("failed" in outcome && outcome.failed === "overloaded" && !inDoubt)
     throw new ProblemError({ code: "unavailable", retryAfterSeconds: 2 });
   if ("failed" in outcome || ((inDoubt || outcome.inDoubt) && !isBinding(outcome.answer))) return null;
-  return answerOf(outcome.answer);
+  if ("unhydrated" in outcome.answer) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 1 });
+  return outcome.answer;
 }
 
 function unknownCharge(id: string): ProblemError {
@@ -74,10 +91,4 @@ function isBinding(answer: CreateAnswer): boolean {
   if (!("refusal" in answer)) return true;
   const { refusal } = answer;
   return refusal.code !== "unsupported" && !(refusal.code === "charge_frozen" && refusal.freeze === "lost");
-}
-
-function answerOf(answer: CreateAnswer): Made {
-  if ("ok" in answer) return answer.ok;
-  if ("refusal" in answer) throw new ProblemError(answer.refusal);
-  throw new ProblemError({ code: "unavailable", retryAfterSeconds: 1 });
 }

@@ -68,7 +68,8 @@ function findEarlier(command: CreateCommand, situation: Situation): Reservation 
   }
   const hit = byKey || byNumber || own;
   if (hit) {
-    if (hit.fingerprint === command.fingerprint) return { kind: "existing", refund: hit, replayed: true };
+    const isSame = hit.fingerprint === command.fingerprint && hit.reverses === command.reverses;
+    if (isSame) return { kind: "existing", refund: hit, replayed: true };
     const code = byKey || command.refundNo === null ? "idempotency_key_reused" : "refund_no_reused";
     return { kind: "refused", refusal: { code, refund: hit.id } };
   }

@@ -4,9 +4,8 @@ import { pageOf, pageQuery, unknownCursor } from "../http/pagination.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { jsonText, type Route, route } from "../http/registry.ts";
 import { errorSchema, listSchema } from "../http/wire.ts";
-import { isId } from "../ids.ts";
-import { findPromised } from "../reconciliation/promise-refund.ts";
 import { createRefund } from "./create-refund.ts";
+import { readRefund } from "./read-refund.ts";
 import { ATTENTIONS } from "./refund.ts";
 import { readRefundRequest } from "./refund-request.ts";
 import { createRefundSchema, refundSchema } from "./schema.ts";
@@ -61,33 +60,11 @@ export const refundRoutes: Route[] = [
     summary: "Retrieve a refund",
     params: ofRefund,
     answers: { 200: refundSchema, 404: errorSchema },
-    async handler({ c, params: { charge, refund } }) {
-      const unknown = new ProblemError({ code: "not_found", object: "refund", id: refund });
-      if (!isId("refund", refund)) throw unknown;
-      const { app, livemode } = c.var.principal;
-      const findPromise = () => findPromised(c.env, { app, livemode, charge, refund });
-      const read = () => readCharge(c.env, c.var.principal, charge, { kind: "refund", refund });
-      const answer = await read().catch(async (error: unknown) => {
-        // A refund that was promised because its ledger is away is answered from the promise.
-        const promised = isUnavailable(error) ? await findPromise() : null;
-        if (promised === null || promised === "kept") throw error;
-        return { ok: promised };
-      });
-      if ("ok" in answer) return jsonText(answer.ok);
-      const promised = await findPromise();
-      if (promised === null) throw unknown;
-      if (promised !== "kept") return jsonText(promised);
-      // The ledger has got it between the two questions.
-      const kept = await read();
-      if (!("ok" in kept)) throw unknown;
-      return jsonText(kept.ok);
+    async handler({ c, params }) {
+      return jsonText(await readRefund(c.env, c.var.principal, params));
     },
   }),
 ];
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof ProblemError && error.problem.code === "unavailable";
-}
 
 /** Without an amount a misspelt `amout` would refund everything. */
 function refuseUnknownFields(body: Record<string, unknown>): void {

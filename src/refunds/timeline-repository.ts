@@ -4,15 +4,17 @@ import type { Charge } from "../charges/charge.ts";
 import type { Database } from "../db/client.ts";
 import type { Refund, TimelineEntry } from "./refund.ts";
 import { refundTimeline } from "./table.ts";
-import { untold } from "./timeline.ts";
 
-/** One statement for what D1 has not been told of these refunds, or none. What is there is never changed. */
+/**
+ * One statement for everything their ledger keeps of these refunds' timelines, or none: a D1 that was put back may lack
+ * what it has been told. What is there is never changed.
+ */
 export function insertTimeline(
   db: Database,
   { app, livemode }: Pick<Charge, "app" | "livemode">,
   refunds: readonly Refund[],
 ) {
-  const entries = refunds.flatMap((refund) => untold(refund).map((entry) => ({ refund: refund.id, entry })));
+  const entries = refunds.flatMap(({ id, timeline = [] }) => timeline.map((entry) => ({ refund: id, entry })));
   if (entries.length === 0) return [];
   const insert = db
     .insert(refundTimeline)

@@ -3,7 +3,7 @@
 import type { Verdict } from "../channels/channel.ts";
 import type { Actor, Cause, Refund, TimelineEntry } from "./refund.ts";
 
-/** How much of a refund's timeline its ledger keeps, characters of JSON: a ledger with one refund is four pages. */
+/** How much of a refund's timeline its ledger keeps, bytes of JSON: a ledger with one refund is four pages. */
 const KEPT_MAX = 4096;
 const WORDS_MAX = 200;
 
@@ -83,14 +83,18 @@ function isTold(before: Refund, after: Refund, { cause }: Note): boolean {
 
 /** Only what D1 has may be dropped, the oldest first. */
 function kept(timeline: TimelineEntry[], synced: number): TimelineEntry[] {
-  let size = JSON.stringify(timeline).length;
+  let size = bytesOf(timeline);
   let dropped = 0;
   for (const entry of timeline) {
     if (size <= KEPT_MAX || entry.version > synced) break;
-    size -= JSON.stringify(entry).length + 1;
+    size -= bytesOf(entry) + 1;
     dropped++;
   }
   return dropped === 0 ? timeline : timeline.slice(dropped);
+}
+
+function bytesOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 
 function cut(text: string): string {

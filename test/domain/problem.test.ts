@@ -76,6 +76,14 @@ const SAMPLES: Samples = {
     { code: "batch_refused", charge, refusal: { code: "refund_amount_exceeded", refundable: 5 } },
     { code: "batch_refused", charge, refusal: { code: "charge_frozen", freeze: "lost", charge } },
   ],
+  daily_limit_exceeded: [
+    { code: "daily_limit_exceeded", currency: "cny", max: 10_000, left: 5, roomAt: 1_800_000_000_000 },
+    { code: "daily_limit_exceeded", currency: null, max: 20, left: 0, roomAt: null },
+  ],
+  rate_limited: [
+    { code: "rate_limited", status: 429, perSecond: 100 },
+    { code: "rate_limited", status: 403, perSecond: 100 },
+  ],
   checkout_call: [{ code: "checkout_call" }],
   endpoint_limit: [{ code: "endpoint_limit", limit: 20 }],
   refund_claimed: [{ code: "refund_claimed", refund, by: "Li" }],

@@ -152,6 +152,17 @@ function examplesOf(route: Route, caller: Caller, world: World): Examples {
       return { ...common, paid: () => true, transaction_no: () => undefined, time_paid: () => undefined };
     case "POST /v1/charges/:charge/disputes":
       return { ...common, id: (dice) => `dp_${dice.between(1, 60)}`, amount: () => 1 };
+    case "POST /v1/batch_refunds":
+      return {
+        ...common,
+        app: () => world.owner.id,
+        batch_no: (dice) => (dice.chance(0.9) ? token(dice) : "hostile"),
+        charges: (dice) =>
+          Array.from({ length: dice.between(1, 3) }, () => {
+            const charge = own("charge")(dice);
+            return dice.chance(0.2) ? charge : { charge, amount: dice.between(1, 50) };
+          }),
+      };
     case "POST /v1/channel_accounts":
     case "POST /v1/channel_accounts/:account":
       return {

@@ -132,6 +132,17 @@ async function plant(app: TestApp, live: boolean, word: string): Promise<{ ids: 
     if (refund.status !== 200) throw new Error(`the world has no refund: ${refund.text}`);
     add("refund", refund.body.id);
   }
+  const { body: batch } = await app.post<{ id: string }>(
+    "/v1/batch_refunds",
+    {
+      batch_no: "hostile",
+      charges: [{ charge: ids.charge?.[0], amount: 99, description: word }],
+      description: word,
+      metadata: { note: word },
+    },
+    { live },
+  );
+  add("batch", batch.id);
   const event = await eventually(async () => {
     const { body } = await app.get<{ data: { id: string }[] }>("/v1/events", { live });
     return body.data.length >= REFUNDS ? body.data : undefined;

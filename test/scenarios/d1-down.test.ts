@@ -176,6 +176,12 @@ describe("every route, while D1 is down", () => {
     "POST /v1/charges/:charge/refunds/:refund/sync",
     "POST /v1/charges/:charge/refunds/:refund/claim",
     "POST /v1/charges/:charge/refunds/:refund/resolve",
+    "POST /v1/charges/:charge/refunds/:refund",
+    "POST /v1/charges/:charge/refunds/:refund/cancel",
+    "POST /v1/charges/:charge/refunds/:refund/approve",
+    "POST /v1/charges/:charge/refunds/:refund/reject",
+    "GET /v1/charges/:charge/refunds/:refund/timeline",
+    "POST /v1/charges/:charge/reverse",
     "POST /v1/charges/:charge/disputes",
   ]);
   let shop: Shop;

@@ -176,6 +176,35 @@ describe("an app with its public key on file", () => {
     });
   });
 
+  test("reverses a charge with charges.reverse: once, and nothing can be refunded after it", async () => {
+    const whole = await sdk.charges.create(shop.payment("signing"));
+    const reversed = await sdk.charges.reverse(whole.id);
+    expect(reversed).toMatchObject({
+      id: whole.id,
+      object: "charge",
+      reversed: true,
+      refunded: true,
+      amount_refunded: 10_000,
+      refunds: { data: [{ amount: 10_000, status: "succeeded", charge: whole.id }] },
+    });
+    expect(await sdk.charges.reverse(whole.id)).toEqual(reversed);
+    expect(await sdk.charges.retrieve(whole.id)).toEqual(reversed);
+    const late = await errorOf(sdk.charges.createRefund(whole.id, { amount: 1, description: "late" }));
+    expect(late).toMatchObject({ rawType: "invalid_request_error", code: "charge_reversed" });
+    const [refund] = reversed.refunds.data;
+    expect(await sdk.charges.retrieveRefund(whole.id, refund?.id ?? "")).toEqual(refund);
+  });
+
+  test("is told why a charge cannot be reversed", async () => {
+    const part = await sdk.charges.create(shop.payment("signing"));
+    await sdk.charges.createRefund(part.id, { amount: 1, description: "part" });
+    expect(await errorOf(sdk.charges.reverse(part.id))).toMatchObject({
+      rawType: "invalid_request_error",
+      code: "charge_not_reversible",
+    });
+    expect(await sdk.charges.retrieve(part.id)).toMatchObject({ reversed: false, amount_refunded: 1 });
+  });
+
   test("cannot use a wrong key, or sign with a wrong one, or not at all", async () => {
     const wrongKey = await errorOf(sdk.charges.retrieve(charge.id, `sk_test_${token()}`));
     expect(wrongKey).toMatchObject({

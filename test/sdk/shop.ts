@@ -43,6 +43,7 @@ export interface Sdk {
   charges: {
     create(body: Record<string, unknown>, key?: string): Promise<Charge>;
     retrieve(id: string, key?: string): Promise<Charge>;
+    reverse(id: string, body?: Record<string, unknown>): Promise<Charge>;
     list(query: Record<string, unknown>): Promise<{ object: string; url: string; data: Charge[] }>;
     createRefund(charge: string, body: Record<string, unknown>, key?: string): Promise<Refund>;
     retrieveRefund(charge: string, refund: string): Promise<Refund>;

@@ -2,7 +2,8 @@
 // page through lists. Everything they were told is kept, to be held against the books at the end.
 import { DISPUTE_STATUSES, type DisputeStatus } from "../../src/disputes/dispute.ts";
 import { mintId } from "../../src/ids.ts";
-import type { ChargeView } from "./histories.ts";
+import { type State, TRANSITIONS } from "../../src/refunds/refund.ts";
+import type { ChargeView, RefundView } from "./histories.ts";
 import type { Sale } from "./sale.ts";
 import type { Answer, Service } from "./service.ts";
 import type { World } from "./world.ts";
@@ -37,15 +38,12 @@ export interface ToldDispute {
   acknowledged: boolean;
 }
 
-interface Wire {
-  id: string;
+interface Wire extends RefundView {
   amount: number;
   charge: string;
   order_no: string;
-  status: string;
   succeed: boolean;
   time_succeed: number | null;
-  metadata: { word: string };
 }
 
 interface Page {
@@ -53,7 +51,13 @@ interface Page {
   has_more: boolean;
 }
 
-type ChargeWire = ChargeView & { refunded: boolean };
+type ChargeWire = ChargeView & { id: string; refunded: boolean; refunds: { data: Wire[] } };
+
+interface TimelineWire {
+  from: State | null;
+  state: State;
+  cause: string;
+}
 
 /** What makes two requests the same one: a key, the merchant's number, or what an SDK's own repeats have in common. */
 const IDENTITIES = ["key", "refund_no", "timestamp", "none"] as const;
@@ -75,7 +79,16 @@ const REFUSALS = new Set([
   "too_many_refunds",
   "idempotency_key_reused",
   "refund_no_reused",
+  "charge_reversed",
   undefined,
+]);
+/** And a reversal. */
+const REVERSAL_REFUSALS = new Set([
+  "charge_not_reversible",
+  "charge_frozen",
+  "charge_not_paid",
+  "too_many_refunds",
+  "idempotency_key_reused",
 ]);
 
 export class Clients {
@@ -102,6 +115,8 @@ export class Clients {
   /** One client's day at one charge: a few requests, some of them many at once. */
   async visit(sale: Sale): Promise<void> {
     const { dice, clock } = this.#world;
+    // A charge is reversed before anything of it is refunded, or hardly ever.
+    if (dice.chance(0.15)) await this.#reverse(sale);
     for (let step = dice.between(2, 5); step > 0; step--) {
       await clock.sleep(dice.between(0, 60_000));
       const deed = dice.next();
@@ -113,6 +128,8 @@ export class Clients {
       else if (deed < 0.85) await this.#sync(sale);
       else if (deed < 0.92) await this.#dispute(sale);
       else if (deed < 0.95) await this.#record(sale);
+      else if (deed < 0.97) await this.#readTimeline(sale);
+      else if (deed < 0.98) await this.#reverse(sale);
       else await this.describe(sale, `note ${step}`);
     }
   }
@@ -178,6 +195,89 @@ export class Clients {
       }),
     );
     this.busy -= 1;
+  }
+
+  /** Has the whole payment go back, sometimes twice at once, until there is an answer or patience ends. */
+  async #reverse(sale: Sale): Promise<void> {
+    const { dice, clock } = this.#world;
+    const identity: Identity = { ...this.#identity(sale), kind: dice.pick(["key", "none"] as const) };
+    // Without a key a repeat finds the reversal there is; where that has failed meanwhile it makes another.
+    if (identity.kind === "none") (this.asked.get(identity.word) as Asked).meant = Number.POSITIVE_INFINITY;
+    this.busy += 1;
+    await Promise.all(
+      Array.from({ length: dice.chance(0.4) ? 2 : 1 }, async () => {
+        for (let attempt = 0; attempt < 4; attempt++) {
+          const answered = await this.#requestReversal(sale, identity);
+          if (answered && !dice.chance(0.15)) break;
+          await clock.sleep(dice.between(100, 20_000));
+        }
+      }),
+    );
+    this.busy -= 1;
+  }
+
+  /** False when there was no answer and it may be tried again. */
+  async #requestReversal(sale: Sale, identity: Identity): Promise<boolean> {
+    const { word } = identity;
+    const asked = this.asked.get(word) as Asked;
+    asked.requests += 1;
+    this.#world.note("reverse", sale.id, word);
+    const name = this.#world.nameOf(sale);
+    const moment = this.#world.histories.moment(name);
+    const answer = await this.#service.ask<ChargeWire>({
+      key: sale.key,
+      path: `/v1/charges/${sale.id}/reverse`,
+      body: { metadata: { word } },
+      headers: this.#headers(identity),
+    });
+    this.#world.note("reversed", sale.id, word, JSON.stringify(answer));
+    // An answer is the charge: while neither its ledger nor D1 can tell what that is there can be none, and whoever is
+    // told to come again has been told nothing about the promise.
+    if (answer === null || answer.status === 503) return false;
+    if (answer.status !== 200) {
+      asked.errors += 1;
+      this.refused += 1;
+      if (answer.status !== 400 || !REVERSAL_REFUSALS.has(answer.problem?.code ?? "")) {
+        this.#world.violation(`a reversal of ${sale.id} was refused with ${JSON.stringify(answer.problem)}`);
+      }
+      return true;
+    }
+    if (answer.body.id !== sale.id)
+      this.#world.violation(`I14: reversed ${sale.id}, was told of ${answer.body.id}`);
+    const isPromised = this.#service.promisedWords().has(word);
+    if (!isPromised && !this.#world.histories.isLinear(name, moment, answer.body)) {
+      this.#world.violation(`I16: ${sale.id} was never as it was reversed: ${JSON.stringify(answer.body)}`);
+    }
+    for (const { id, amount, order_no, metadata } of answer.body.refunds.data) {
+      if (metadata.word === word)
+        this.told.push({ refund: id, charge: name, amount, orderNo: order_no, word });
+    }
+    return true;
+  }
+
+  /** What a refund tells of itself goes from its beginning to where it stands, step by step. */
+  async #readTimeline(sale: Sale): Promise<void> {
+    const name = this.#world.nameOf(sale);
+    const known = this.told.filter(({ charge }) => charge === name);
+    if (known.length === 0) return;
+    const { refund } = this.#world.dice.pick(known);
+    const timeline = await this.timeline(sale, refund);
+    if (timeline === null || this.#world.rolledBack.has(name) || this.#world.counts.d1Restored > 0) return;
+    for (const [i, { from, state, cause }] of timeline.entries()) {
+      const before = timeline[i - 1]?.state ?? null;
+      const isMove = before !== null && (before === state || TRANSITIONS[before].includes(state));
+      const isLegal = i === 0 ? cause === "created" || cause === "refused" : isMove || cause === "restored";
+      if (!isLegal || from !== before) {
+        this.#world.violation(`${refund} tells ${JSON.stringify(timeline)}`);
+        return;
+      }
+    }
+  }
+
+  async timeline(sale: Sale, refund: string): Promise<TimelineWire[] | null> {
+    const path = `/v1/charges/${sale.id}/refunds/${refund}/timeline`;
+    const answer = await this.#service.ask<{ data: TimelineWire[] }>({ key: sale.key, method: "GET", path });
+    return answer?.status === 200 ? answer.body.data : null;
   }
 
   /** E3: what is equal and has no key is meant again, when somebody asks for it again. */
@@ -333,7 +433,14 @@ export class Clients {
     const path = `/v1/charges/${sale.id}/refunds/${refund}`;
     const isAway = () => this.#world.rolledBack.has(this.#world.nameOf(sale));
     const isCarried = this.#service.carried().has(refund);
-    const own = await this.#service.ask({ key: sale.key, method: "GET", path });
+    const name = this.#world.nameOf(sale);
+    const moment = this.#world.histories.moment(name);
+    const own = await this.#service.ask<Wire>({ key: sale.key, method: "GET", path });
+    // While its ledger is away, what was promised is read from the promise.
+    const isOwn = own?.status === 200 && isMade && !this.#service.wasPromised(refund);
+    if (isOwn && !this.#world.histories.isRefundLinear(name, moment, own.body)) {
+      this.#world.violation(`I16: ${refund} was never as it was seen: ${JSON.stringify(own.body)}`);
+    }
     if (own?.status === 404 && !isAway() && !isCarried) this.#world.violation(`I16: ${refund} is not found`);
     const stranger = this.#world.dice.pick(this.#world.keys.filter((key) => key !== sale.key));
     const foreign = await this.#service.ask({ key: stranger, method: "GET", path });

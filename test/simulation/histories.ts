@@ -10,17 +10,39 @@ interface State {
   pending: number;
   refundable: number;
   paid: boolean;
+  reversed: boolean;
   /** In the order of creation. */
-  refunds: { id: string; status: Status }[];
+  refunds: RefundState[];
+}
+
+interface RefundState {
+  id: string;
+  status: Status;
+  description: string;
+  /** The word that a client may have put beside it. */
+  note: string | undefined;
+  approval: string | undefined;
+  failureCode: string | null;
+}
+
+/** What a client sees of a refund. */
+export interface RefundView {
+  id: string;
+  status: Status;
+  description: string;
+  failure_code: string | null;
+  metadata: { word: string; note?: string };
+  extra: { approval?: { status: string } };
 }
 
 /** What a client sees of a charge. */
 export interface ChargeView {
   paid: boolean;
+  reversed: boolean;
   amount_refunded: number;
   amount_pending_refund: number;
   amount_refundable: number;
-  refunds: { has_more: boolean; data: { id: string; status: Status }[] };
+  refunds: { has_more: boolean; data: RefundView[] };
 }
 
 /** A moment in the life of one ledger. */
@@ -36,11 +58,11 @@ export class Histories {
     let refunded = charge.refundedElsewhere;
     let pending = 0;
     const list: State["refunds"] = [];
-    for (const { id, seq, state, amount } of refunds) {
+    for (const { id, seq, state, amount, description, metadata, approval, failureCode } of refunds) {
       const status = statusOf(state);
       if (status === "succeeded") refunded += amount;
       if (status === "pending") pending += amount;
-      list[seq] = { id, status };
+      list[seq] = { id, status, description, note: metadata.note, approval: approval?.status, failureCode };
     }
     const left = charge.amount - refunded - pending - charge.disputed;
     const states = this.#states.get(ledger) ?? [];
@@ -50,6 +72,7 @@ export class Histories {
       pending,
       refundable: Math.max(0, left),
       paid: charge.paid,
+      reversed: charge.reversed,
       refunds: Object.values(list),
     });
   }
@@ -72,17 +95,38 @@ export class Histories {
     if (asked === null || states !== asked.states) return true;
     return states.slice(asked.index).some((state) => isSeen(state, seen));
   }
+
+  /** The same for one refund. */
+  isRefundLinear(ledger: string, asked: Moment | null, seen: RefundView): boolean {
+    const states = this.#states.get(ledger);
+    if (asked === null || states !== asked.states) return true;
+    return states
+      .slice(asked.index)
+      .some(({ refunds }) => refunds.some((refund) => refund.id === seen.id && isSame(refund, seen)));
+  }
+}
+
+function isSame(state: RefundState, seen: RefundView): boolean {
+  return (
+    state.id === seen.id &&
+    state.status === seen.status &&
+    state.description === seen.description &&
+    state.failureCode === seen.failure_code &&
+    state.note === seen.metadata.note &&
+    state.approval === seen.extra.approval?.status
+  );
 }
 
 function isSeen(state: State, seen: ChargeView): boolean {
   const newest = state.refunds.slice(-seen.refunds.data.length || state.refunds.length).reverse();
   return (
     state.paid === seen.paid &&
+    state.reversed === seen.reversed &&
     state.refunded === seen.amount_refunded &&
     state.pending === seen.amount_pending_refund &&
     state.refundable === seen.amount_refundable &&
     seen.refunds.has_more === state.refunds.length > seen.refunds.data.length &&
     newest.length === seen.refunds.data.length &&
-    seen.refunds.data.every(({ id, status }, i) => newest[i]?.id === id && newest[i]?.status === status)
+    seen.refunds.data.every((refund, i) => isSame(newest[i] as RefundState, refund))
   );
 }

@@ -1,7 +1,8 @@
 // What must hold once everything has come to rest: ledgers, D1 and the channel's books tell one story.
 import type { Charge } from "../../src/charges/charge.ts";
-import { type Refund, refundOrderNo, statusOf } from "../../src/refunds/refund.ts";
+import { type Refund, refundOrderNo, statusOf, type TimelineEntry } from "../../src/refunds/refund.ts";
 import type { Clients, Told, ToldDispute } from "./clients.ts";
+import { awaits, type Deciders, landingsOf, wasStopped } from "./deciders.ts";
 import type { Sale } from "./sale.ts";
 import type { Service } from "./service.ts";
 import type { World } from "./world.ts";
@@ -14,6 +15,7 @@ export async function checkAtRest(
   service: Service,
   sales: readonly Sale[],
   clients: Clients,
+  deciders: Deciders,
 ): Promise<void> {
   const everything = new Map<string, Refund>();
   for (const sale of sales) {
@@ -30,6 +32,8 @@ export async function checkAtRest(
       world.violation(`I4: ${sale.id} forgot its payment`);
     checkProjection(world, cover.charge, list, cover.freeze);
     checkDisputes(world, cover.charge, clients.disputes);
+    checkDecided(world, sale, list, deciders);
+    for (const refund of list) await checkTimeline(world, clients, sale, refund);
     // A ledger that went back in time tells some of it again, under other ids; a D1 that did has forgotten some.
     const wentBack = world.behind.has(sale.id) || world.rolledBack.has(world.nameOf(sale));
     const toldTwice = wentBack || world.counts.d1Restored > 0;
@@ -51,7 +55,8 @@ function checkMoney(world: World, charge: Sale, refunds: Refund[], frozen: boole
   for (const refund of refunds) {
     const book = world.channel.books.get(refundOrderNo(refund.id));
     const moved = book?.state === "succeeded";
-    if (refund.state !== "succeeded" && refund.state !== "failed") {
+    if (awaits(refund)) checkAwaiting(world, refund);
+    else if (refund.state !== "succeeded" && refund.state !== "failed") {
       world.violation(
         `I7: ${refund.id} is still ${refund.state}; the channel says ${book?.state ?? "nothing"}`,
       );
@@ -72,6 +77,54 @@ function checkMoney(world: World, charge: Sale, refunds: Refund[], frozen: boole
   if (moved > charge.amount && !frozen && !world.excused.has(charge.orderNo)) {
     world.violation(`I2: ${moved} of ${charge.amount} moved, and ${charge.id} is not frozen`);
   }
+}
+
+/** I7: what nobody approves waits for ever, and somebody has been told so. */
+function checkAwaiting(world: World, refund: Refund): void {
+  if (refund.attention !== "overdue") world.violation(`I7: nobody was told that ${refund.id} needs approval`);
+}
+
+/** What was stopped never left, and what was acknowledged as canceled stayed so. */
+function checkDecided(world: World, sale: Sale, refunds: Refund[], { canceled, forgotten }: Deciders): void {
+  if (world.rolledBack.has(world.nameOf(sale))) return;
+  for (const refund of refunds) {
+    if (awaits(refund) && !forgotten.has(refund.id)) {
+      world.violation(`I7: ${refund.id} still needs approval, and everybody was asked`);
+    }
+    if (canceled.has(refund.id) && (refund.state !== "failed" || refund.failureCode !== "refund_canceled")) {
+      world.violation(`${refund.id} was canceled, and is ${refund.state} (${refund.failureCode})`);
+    }
+    const landings = landingsOf(world, refund);
+    if (landings > 0 && (wasStopped(refund) || awaits(refund))) {
+      world.violation(`${refund.id} was stopped (${refund.failureCode}), and landed ${landings} times`);
+    }
+  }
+}
+
+/** The ledger's entries and D1's are one whole timeline, which is what is read. */
+async function checkTimeline(world: World, clients: Clients, sale: Sale, refund: Refund): Promise<void> {
+  const rows = world.d1.rows(
+    "SELECT * FROM refund_timeline WHERE app = ? AND livemode = ? AND refund = ? ORDER BY version, at",
+    ...[sale.app, sale.livemode ? 1 : 0, refund.id],
+  );
+  const told = rows.map(({ entry }) => JSON.parse(String(entry)) as TimelineEntry);
+  for (const [i, { version, at }] of rows.entries()) {
+    if (told[i]?.version !== version || told[i]?.at !== at) {
+      world.violation(`I5: D1 files version ${told[i]?.version} of ${refund.id} under ${version}`);
+    }
+  }
+  const texts = new Set(told.map((entry) => JSON.stringify(entry)));
+  for (const entry of refund.timeline ?? []) {
+    if (!texts.has(JSON.stringify(entry)))
+      world.violation(`I5: D1 lacks version ${entry.version} of the timeline of ${refund.id}`);
+  }
+  // A ledger that went back tells some of it again, and a D1 that did has forgotten what the ledger had dropped.
+  if (world.rolledBack.has(world.nameOf(sale)) || world.counts.d1Restored > 0) return;
+  world.timelines.checkWhole(refund, told);
+  const read = await clients.timeline(sale, refund.id);
+  const causes = (entries: readonly { cause: string; state: string }[] | null) =>
+    entries?.map(({ cause, state }) => `${cause} ${state}`).join();
+  if (causes(read) !== causes(told)) world.violation(`the timeline of ${refund.id} reads ${causes(read)}`);
 }
 
 /** What was refused unsent moved nothing, and what a person decided was watched to the end. */
@@ -142,6 +195,9 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
       ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { time_succeed: refund.timeSucceed }),
       due_at: refund.dueAt,
       refund_no: refund.refundNo,
+      approval: refund.approval?.status ?? null,
+      batch: refund.batch ?? null,
+      ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { described: refund.described ?? 1 }),
     };
     for (const [column, value] of Object.entries(expected)) {
       if (row[column] !== value) {
@@ -161,6 +217,9 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
     refunded: refunds.length > 0 || charge.refundedElsewhere > 0 ? 1 : 0,
     highest_seq: highest,
     freeze,
+    ...(world.rolledBack.has(world.nameOf(charge))
+      ? {}
+      : { transaction_no: charge.transactionNo, described: charge.described ?? 1 }),
   };
   for (const [column, value] of Object.entries(expected)) {
     if (row?.[column] !== value) {
@@ -170,7 +229,7 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
   // After a rollback two different changes may have had one version: what they say of money is checked all the same.
   if (row === undefined || world.rolledBack.has(world.nameOf(charge))) return;
   const known: Charge = JSON.parse(String(row.doc));
-  for (const fact of ["description", "transactionNo", "disputed", "disputes"] as const) {
+  for (const fact of ["description", "transactionNo", "disputed", "disputes", "reversed"] as const) {
     if (JSON.stringify(known[fact]) !== JSON.stringify(charge[fact])) {
       world.violation(`I5: D1's ${fact} of ${charge.id} is old`);
     }

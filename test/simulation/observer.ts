@@ -1,10 +1,12 @@
 // Looks at every ledger's disk right after each commit, past the ledger itself, and holds what it sees against the
 // invariants of the design. What an instance believes in memory does not count.
 import { type Cover, storedRefund } from "../../src/charges/book.ts";
-import { ledgerName } from "../../src/charges/charge.ts";
+import { type Charge, ledgerName } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, type Status, statusOf, TRANSITIONS } from "../../src/refunds/refund.ts";
+import { Controls } from "./controls.ts";
 import { Histories } from "./histories.ts";
 import type { Disk } from "./storage.ts";
+import { Timelines } from "./timelines.ts";
 
 /** Work may be pushed back by as much: by the dead-man alarm, by pauses after transactions that failed, and by D1's backoff. */
 const DEAD_MAN_SLACK_MS = 61_000;
@@ -44,7 +46,18 @@ export class Observer {
   /** Refunds that a person ended, and those of them that the channel ended otherwise later. */
   resolved = 0;
   overruled = 0;
+  /** Refunds that were stopped before they were sent, or let out; and charges that were reversed. */
+  canceled = 0;
+  rejected = 0;
+  approved = 0;
+  reversals = 0;
 
+  readonly #reversed = new Set<string>();
+
+  /** On the ledgers' clocks; set by the world. */
+  now: () => number = () => 0;
+  readonly #controls: Controls;
+  readonly #timelines: Timelines;
   readonly #mayStillMove: (number: string) => boolean;
   /** Live ledgers that have just lost everything that D1 knows they had. */
   readonly #lost = new Set<string>();
@@ -55,7 +68,11 @@ export class Observer {
     violation: (words: string) => void,
     histories: Histories = new Histories(),
     mayStillMove: (number: string) => boolean = () => false,
+    controls: Controls = new Controls(),
+    timelines: Timelines = new Timelines(violation, () => true),
   ) {
+    this.#controls = controls;
+    this.#timelines = timelines;
     this.#violation = violation;
     this.#histories = histories;
     this.#mayStillMove = mayStillMove;
@@ -88,11 +105,18 @@ export class Observer {
       this.#violation(`${disk.name} was lost, and goes on as if nothing had happened`);
     }
     this.#checkBalance(disk, seen);
+    this.#checkReversal(disk, seen);
     this.#checkAlarm(disk, seen, now);
   }
 
-  /** The disk lost everything, or what was new on it; `must`: how it may go on after that. */
-  forget(disk: Disk, must: "freeze" | "catch up" | "go on"): void {
+  /**
+   * The disk lost everything, or what was new on it; `must`: how it may go on after that, `known`: the version of a refund
+   * that D1 gives back.
+   */
+  forget(disk: Disk, must: "freeze" | "catch up" | "go on", known: (refund: string) => number): void {
+    for (const id of this.#ledgers.get(disk.name)?.refunds.keys() ?? []) {
+      this.#timelines.forget(id, must === "catch up" ? 0 : known(id));
+    }
     if (must === "freeze") this.#lost.add(disk.name);
     if (must === "catch up") this.#behind.add(disk.name);
     this.#ledgers.delete(disk.name);
@@ -160,8 +184,15 @@ export class Observer {
     if ((refund.state === "succeeded") !== (refund.timeSucceed !== null)) {
       this.#violation(`I15: ${refund.id} is ${refund.state} with time_succeed ${refund.timeSucceed}`);
     }
-    if (before === undefined) return;
+    // What D1 knew of it is taken over as a whole by a ledger that went back.
+    if (!this.#behind.has(charge)) this.#timelines.stored(before, refund);
+    if (before === undefined) {
+      const isNew = refund.version === 1 && refund.state !== "failed" && !this.#behind.has(charge);
+      if (isNew) this.#checkMade(seen, refund);
+      return;
+    }
     if (before.state === "failed" && refund.state === "succeeded") this.#taken = true;
+    this.#checkDecision(before, refund);
     this.#checkResolution(before, refund);
     if (refund.provisional !== null && before.provisional === null) this.doubts += 1;
     if (refund.attention === "conflict" && before.attention !== "conflict") this.conflicts += 1;
@@ -222,6 +253,55 @@ export class Observer {
     }
   }
 
+  /** It is held back as its app wants it, and a reversal takes everything or nothing. */
+  #checkMade({ cover, refunds }: Seen, refund: Refund): void {
+    if (cover === null) return;
+    const { charge } = cover;
+    const others = [...refunds.values()].filter(({ id }) => id !== refund.id);
+    const words = this.#controls.made(refund, charge, others, this.now());
+    if (words !== null) this.#violation(words);
+    if (refund.reverses && !isWhole(refund, charge, others)) {
+      this.#violation(`${refund.id} reverses ${refund.amount} of ${charge.amount}`);
+    }
+  }
+
+  /** Who approved or rejected is another than who asked, and that stays said. */
+  #checkDecision(before: Refund, refund: Refund): void {
+    const { approval, failureCode, state } = refund;
+    if (this.#behind.has(this.born.get(refund.id)?.charge ?? "")) return;
+    if (state === "failed" && before.state !== "failed" && failureCode === "refund_canceled") {
+      this.canceled += 1;
+      if (before.state !== "waiting" || before.attempts > 0) {
+        this.#violation(`${refund.id} was canceled although it was ${before.state} (${before.attempts})`);
+      }
+    }
+    if (approval === undefined || JSON.stringify(approval) === JSON.stringify(before.approval)) return;
+    if (approval.status === "approved") this.approved += 1;
+    if (approval.status === "rejected") this.rejected += 1;
+    if (before.approval?.status !== "required" || before.state === "failed") {
+      this.#violation(
+        `${refund.id} was ${before.approval?.status} and ${before.state}, then ${approval.status}`,
+      );
+    }
+    if (approval.apiKey === null || approval.apiKey === refund.apiKey || approval.by === null) {
+      this.#violation(
+        `${refund.id} was ${approval.status} by ${approval.by} with the key ${approval.apiKey}`,
+      );
+    }
+  }
+
+  /** A charge is reversed exactly while its reversal has succeeded. */
+  #checkReversal({ name }: Disk, { cover, refunds }: Seen): void {
+    if (cover === null) return;
+    const reversals = [...refunds.values()].filter(({ reverses }) => reverses);
+    const isReversed = reversals.some(({ state }) => state === "succeeded");
+    if (isReversed && !this.#reversed.has(name)) this.reversals += 1;
+    if (isReversed) this.#reversed.add(name);
+    if (cover.charge.reversed !== isReversed) {
+      this.#violation(`${name} is ${cover.charge.reversed ? "" : "not "}reversed, says the charge`);
+    }
+  }
+
   /** What is disputed may exceed what is left; but then nothing more is taken. */
   #checkBalance(disk: Disk, seen: Seen): void {
     const charge = seen.cover?.charge;
@@ -246,6 +326,11 @@ export class Observer {
       this.#violation(`I8: ${disk.name} ${work}, and its alarm is set to ${disk.alarmAt}`);
     }
   }
+}
+
+function isWhole(reversal: Refund, charge: Charge, others: readonly Refund[]): boolean {
+  const isFree = charge.refundedElsewhere === 0 && charge.disputed === 0;
+  return isFree && others.every(({ state }) => state === "failed") && reversal.amount === charge.amount;
 }
 
 function nameOf({ charge }: Cover): string {

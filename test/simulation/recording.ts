@@ -1,7 +1,8 @@
-// Two apps with keys for both modes, endpoints and accounts at the channel, and the payments they record over HTTP. The
-// channel knows what was really paid.
+// Two apps with keys for both modes, endpoints and accounts at the channel, and the payments they record over HTTP. On
+// some days they hold refunds back for a while, or want a second key for large ones. The channel knows what was really paid.
 import { createHash } from "node:crypto";
 import { drizzle } from "drizzle-orm/d1";
+import { type AppSettings, appSettingsSchema } from "../../src/apps/schema.ts";
 import { apps } from "../../src/apps/table.ts";
 import { mintKey } from "../../src/auth/api-key.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
@@ -10,7 +11,7 @@ import { channelAccounts } from "../../src/channels/table.ts";
 import { mintId } from "../../src/ids.ts";
 import { webhookEndpoints } from "../../src/webhooks/table.ts";
 import { BY_HAND, CHANNEL } from "./channel.ts";
-import type { Sale } from "./sale.ts";
+import type { Key, Sale } from "./sale.ts";
 import type { Service } from "./service.ts";
 import type { World } from "./world.ts";
 
@@ -18,11 +19,20 @@ const HOUR_SECONDS = 3600;
 /** Both apps have the same one at the channel. */
 const MERCHANT = "m_1";
 
+/** Seconds: from some that end amid the storm to some that outlast it. */
+const DELAYS = [10, 60, 240, 5400] as const;
+/** Minor units, beside payments of 100, 999 and 10,000. */
+const LIMITS = [0, 60, 500, 4000] as const;
+
 interface Tenant {
   app: string;
   livemode: boolean;
   key: string;
+  keys: readonly Key[];
 }
+
+/** How many keys each merchant has for a mode: one asks for refunds, any of them may decide. */
+const KEYS = 3;
 
 export async function openMerchants(world: World): Promise<Tenant[]> {
   const random = (count: number) => world.dice.bytes(count);
@@ -31,13 +41,20 @@ export async function openMerchants(world: World): Promise<Tenant[]> {
   const tenants: Tenant[] = [];
   for (const name of ["one", "two"]) {
     const app = mintId("app", random);
-    await db.insert(apps).values({ id: app, name, settings: {}, created });
+    const settings = controls(world);
+    world.controls.rules.set(app, appSettingsSchema.parse(settings));
+    await db.insert(apps).values({ id: app, name, settings, created });
     for (const livemode of [false, true]) {
-      const key = mintKey(livemode, random);
-      const hash = createHash("sha256").update(key).digest("hex");
-      const id = mintId("apiKey", random);
-      await db.insert(apiKeys).values({ hash, id, app, livemode, name, scopes: [...SCOPES], created });
-      tenants.push({ app, livemode, key });
+      const keys: Key[] = [];
+      for (let n = 0; n < KEYS; n++) {
+        const secret = mintKey(livemode, random);
+        const hash = createHash("sha256").update(secret).digest("hex");
+        const id = mintId("apiKey", random);
+        await db.insert(apiKeys).values({ hash, id, app, livemode, name, scopes: [...SCOPES], created });
+        keys.push({ secret, id });
+      }
+      const key = (keys[0] as Key).secret;
+      tenants.push({ app, livemode, key, keys });
       world.keys.push(key);
     }
     for (const channel of [CHANNEL, BY_HAND]) {
@@ -65,6 +82,15 @@ export async function openMerchants(world: World): Promise<Tenant[]> {
     }
   }
   return tenants;
+}
+
+/** What an app wants held back: on half of all days nothing. */
+function controls({ dice }: World): Partial<AppSettings> {
+  if (dice.chance(0.5)) return {};
+  return {
+    ...(dice.chance(0.6) ? { delay_seconds: dice.pick(DELAYS) } : {}),
+    ...(dice.chance(0.7) ? { approval_limit: { [dice.pick(["cny", "*"])]: dice.pick(LIMITS) } } : {}),
+  };
 }
 
 /** A few payments, most of them told as paid at once, the others while faults are about. */

@@ -12,4 +12,12 @@ export interface Sale {
   transactionNo: string | null;
   /** The merchant's key for this mode. */
   key: string;
+  /** All of the merchant's keys for this mode, the one above first. */
+  keys: readonly Key[];
+}
+
+export interface Key {
+  /** What is presented. */
+  secret: string;
+  id: string;
 }

@@ -105,6 +105,14 @@ export class Service {
     return new Set(messages.flatMap(({ command }) => (command ? [command.refund] : [])));
   }
 
+  /** The words of all requests that were ever promised, as far as anybody keeps them. */
+  promisedWords(): Set<string> {
+    const rows = this.#world.d1.rows("SELECT json_extract(command, '$.metadata.word') AS word FROM commands");
+    const { commands, deadLetters } = this.#world;
+    const carried = [...commands.waiting(), ...deadLetters].map(({ command }) => command?.metadata.word);
+    return new Set([...rows.map(({ word }) => String(word)), ...carried.map(String)]);
+  }
+
   /** Whether a refund was ever promised instead of made. */
   wasPromised(refund: string): boolean {
     const [row] = this.#world.d1.rows("SELECT 1 FROM commands WHERE refund = ?", refund);

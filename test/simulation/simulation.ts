@@ -1,6 +1,7 @@
 // One run: a world with its merchants, a storm of faults, healing, rest, and the invariants. The seed decides everything,
 // so a run that breaks something can be watched again.
 import { Clients } from "./clients.ts";
+import { Deciders } from "./deciders.ts";
 import { strike } from "./disasters.ts";
 import { heal, raise } from "./faults.ts";
 import { checkAtRest } from "./invariants.ts";
@@ -34,6 +35,14 @@ export interface Outcome {
   /** Refunds that a person ended, and those of them that the channel ended otherwise later. */
   resolved: number;
   overruled: number;
+  /** Refunds that were held back for a while, or needed a second key; and what people made of those. */
+  delayed: number;
+  needApproval: number;
+  canceled: number;
+  approved: number;
+  rejected: number;
+  /** Charges of which the whole was taken back. */
+  reversals: number;
   /** Ledgers that lost all they had. */
   lost: number;
   /** Ledgers that went back to an older state, D1s that did, and calls to ledgers older than their callers. */
@@ -67,6 +76,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   const service = new Service(world);
   const clients = new Clients(world, service);
   const people = new People(world, service);
+  const deciders = new Deciders(world, service);
 
   watchProjection(world);
   const opening = openMerchants(world);
@@ -82,6 +92,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   raise(world, stormEnds);
   service.sweepUntil(clock.time + 60 * DAY);
   people.workUntil(sales, stormEnds);
+  deciders.workUntil(sales, stormEnds);
   strike(world, service, sales, stormEnds);
   for (const { sale, paid } of sold) {
     if (!paid) clock.at(dice.between(clock.time, stormEnds), () => void pay(world, service, sale));
@@ -114,7 +125,13 @@ async function story(world: World, seed: number): Promise<Outcome> {
     });
   }
   await clock.run(clock.time + 20 * MINUTE, () => looking === 0);
-  // Whatever is left to people is ended by them; then the channel is watched for a month.
+  // Whatever waits for a second key is decided, and whatever is left to people is ended by them; then the channel is
+  // watched for a month.
+  let deciding = true;
+  void deciders.finish(sales).then(() => {
+    deciding = false;
+  });
+  await clock.run(clock.time + 60 * MINUTE, () => !deciding);
   people.workUntil(sales, clock.time + 2 * DAY);
   await clock.run(clock.time + 2 * DAY, () => people.left(sales) === 0);
   service.sweepMs = 12 * 60 * MINUTE;
@@ -135,7 +152,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   if (world.counts.alarms - before > sales.length) {
     world.violation(`I8: ${world.counts.alarms - before} alarms at rest`);
   }
-  const checks = checkAtRest(world, service, sales, clients);
+  const checks = checkAtRest(world, service, sales, clients, deciders);
   await clock.run(clock.time + 10 * MINUTE);
   await checks;
   await service.forget();
@@ -162,6 +179,12 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
     conflicts: world.observer.conflicts,
     resolved: world.observer.resolved,
     overruled: world.observer.overruled,
+    delayed: world.controls.counts.delayed,
+    needApproval: world.controls.counts.needsApproval,
+    canceled: world.observer.canceled,
+    approved: world.observer.approved,
+    rejected: world.observer.rejected,
+    reversals: world.observer.reversals,
     lost: world.counts.lost,
     rolledBack: world.counts.rolledBack,
     d1Restored: world.counts.d1Restored,
@@ -180,6 +203,9 @@ function watchProjection(world: World): void {
       WHEN NEW.version < OLD.version OR (NEW.version = OLD.version AND NEW.state <> OLD.state
         AND NOT EXISTS (SELECT 1 FROM simulated_rollbacks WHERE charge = NEW.charge)) BEGIN
       INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
+    END;
+    CREATE TRIGGER simulated_timelines BEFORE UPDATE ON refund_timeline BEGIN
+      INSERT INTO simulated_violations VALUES ('version ' || NEW.version || ' of ' || NEW.refund || ' was changed in D1');
     END;
     CREATE TRIGGER simulated_charges BEFORE UPDATE ON charges WHEN NEW.version < OLD.version BEGIN
       INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);

@@ -12,6 +12,7 @@ import type { Env } from "../../src/env.ts";
 import type { CommandMessage } from "../../src/reconciliation/command.ts";
 import { Dice } from "../emulators/dice.ts";
 import { type NoticeKind, SimulatedChannel } from "./channel.ts";
+import { Controls } from "./controls.ts";
 import { type Passage, SimulatedD1 } from "./d1.ts";
 import { CALM, type WorldFaults } from "./faults.ts";
 import { Histories } from "./histories.ts";
@@ -21,6 +22,7 @@ import { Observer } from "./observer.ts";
 import { SimulatedQueue } from "./queue.ts";
 import type { Sale } from "./sale.ts";
 import { Disk, type DiskSnapshot, openStorage } from "./storage.ts";
+import { Timelines } from "./timelines.ts";
 import type { Trace } from "./trace.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -56,6 +58,8 @@ export class World {
   readonly d1: SimulatedD1;
   readonly channel: SimulatedChannel;
   readonly observer: Observer;
+  readonly controls = new Controls();
+  readonly timelines: Timelines;
   readonly histories = new Histories();
   readonly trace: Trace;
   readonly commands: SimulatedQueue<CommandMessage>;
@@ -81,7 +85,7 @@ export class World {
   readonly behind = new Set<string>();
   /** Promises that D1 did not take. If the queue fails too, and yet has them, who asked was told of an error. */
   readonly unstored = new Set<string>();
-  /** Every key of every merchant. */
+  /** A key of every merchant and mode. */
   readonly keys: string[] = [];
   faults: WorldFaults = CALM;
   readonly violations: string[] = [];
@@ -106,7 +110,15 @@ export class World {
     this.clock = new VirtualClock(START, this.dice.fork());
     this.d1 = new SimulatedD1(this.clock, this.dice.fork());
     const violation = (words: string) => this.violation(words);
-    this.observer = new Observer(violation, this.histories, (number) => this.channel.mayStillMove(number));
+    this.timelines = new Timelines(violation, (refund, { version, at }) => this.#isTold(refund, version, at));
+    this.observer = new Observer(
+      violation,
+      this.histories,
+      (number) => this.channel.mayStillMove(number),
+      this.controls,
+      this.timelines,
+    );
+    this.observer.now = () => this.clock.now();
     this.channel = new SimulatedChannel(this.clock, this.dice.fork(), violation, (verdict, kind) => {
       void this.#deliverNotice(verdict, kind);
     });
@@ -222,6 +234,8 @@ export class World {
     const asked = this.#skewed(verb, call as object);
     const instance = this.#instance(name);
     const carriedOut = instance.ledger[verb](asked as never).then((answer: AnyAnswer) => {
+      // What a gone instance says nobody hears.
+      if (instance.gone !== null) return answer;
       // At the moment of the refusal it was true.
       const words = judge(verb, call, answer, this.observer.look(instance.disk));
       if (words !== null && !this.rolledBack.has(name)) this.violation(words);
@@ -268,10 +282,22 @@ export class World {
     if (!this.observer.isTold(disk)) this.behind.add(charge);
     disk.wipe();
     // Who has never told D1 of anything has done nothing yet.
-    this.observer.forget(disk, mode === "live" && row?.opened != null ? "freeze" : "go on");
+    const must = mode === "live" && row?.opened != null ? "freeze" : "go on";
+    this.observer.forget(disk, must, (refund) => this.#versionInD1(refund));
     this.histories.forget(name);
     this.counts.lost += 1;
     this.note("wiped", name);
+  }
+
+  #versionInD1(refund: string): number {
+    const [row] = this.d1.rows("SELECT version FROM refunds WHERE id = ?", refund);
+    return Number(row?.version ?? 0);
+  }
+
+  /** A D1 that was restored has forgotten what it was told. */
+  #isTold(refund: string, version: number, at: number): boolean {
+    const query = "SELECT 1 FROM refund_timeline WHERE refund = ? AND version = ? AND at = ?";
+    return this.counts.d1Restored > 0 || this.d1.rows(query, refund, version, at).length > 0;
   }
 
   /** A ledger goes back to what it was. */
@@ -281,7 +307,7 @@ export class World {
     const disk = this.disk(name);
     disk.restore(snapshot);
     disk.usedInRun = false;
-    this.observer.forget(disk, "catch up");
+    this.observer.forget(disk, "catch up", () => 0);
     this.histories.forget(name);
     this.rolledBack.add(name);
     this.d1.exec(`INSERT INTO simulated_rollbacks VALUES ('${name.split("/")[2]}')`);
@@ -402,6 +428,7 @@ export class World {
 
   /** A live refund leaves once its payment was confirmed, and none that a person has ended leaves again. */
   #checkSubmission(instance: Instance, order: RefundOrder): void {
+    this.#checkHold(instance, order);
     if (instance.gone !== null) return;
     const { cover } = this.observer.look(instance.disk);
     if (order.livemode && cover?.verified !== true) {
@@ -412,6 +439,21 @@ export class World {
     const isEnded = this.#stored(instance, order)?.resolution !== undefined;
     if (isEnded && !this.rolledBack.has(instance.disk.name)) {
       this.violation(`${order.number} was sent although a person had ended it`);
+    }
+  }
+
+  /** Nothing leaves before its time or without the approval it needs, also from instances that do not know they are gone. */
+  #checkHold(instance: Instance, order: RefundOrder): void {
+    if (this.rolledBack.has(instance.disk.name)) return;
+    const hindrance = this.controls.hindrance(`re_${order.number}`, this.clock.now());
+    if (hindrance !== null) this.violation(`${order.number} was sent: ${hindrance}`);
+    const stored = this.#stored(instance, order);
+    if (stored === undefined) return;
+    const { approval, failureCode, state } = stored;
+    const undecided = approval !== undefined && approval.status !== "approved";
+    if (undecided) this.violation(`${order.number} was sent, and its approval is ${approval.status}`);
+    if (state === "failed" && failureCode === "refund_canceled") {
+      this.violation(`${order.number} was sent although it is canceled`);
     }
   }
 

@@ -1,0 +1,1 @@
+CREATE INDEX `events_batch` ON `events` (`app`,`livemode`,`batch`,`created`,`seq`) WHERE "events"."batch" is not null;
