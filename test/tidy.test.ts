@@ -125,6 +125,7 @@ const NOUNS = [
   "refunds/timeline",
   "result",
   "sealing/sealed-columns",
+  "search/terms",
   "webhooks/delivery",
   "webhooks/endpoint",
   "webhooks/retry-schedule",

@@ -40,6 +40,7 @@ export const FEATURES: ReadonlySet<string> = new Set<string>([
   "delay",
   "allowance",
   "timeline",
+  "batch",
 ]);
 
 /** The first feature a call relies on that this ledger lacks. */

@@ -1,5 +1,6 @@
 // Keyset pagination over D1: the WHERE and ORDER BY of a page beside a cursor. Reads `limit + 1` rows from there on,
-// however long the list is and however deep the page: what bounds the walk is never left to a filter.
+// however long the list is and however deep the page: what bounds the walk is never left to a filter. Where the last column
+// is a table's own row id, SQLite starts at the cursor's second, and passes by what else happened in it.
 import { type AnyColumn, and, asc, desc, gte, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { Page, Range } from "../http/pagination.ts";
 

@@ -112,3 +112,9 @@ export async function listDueCommands(
     .limit(limit);
   return rows.map(({ command }) => command);
 }
+
+/** Forgets commands that their ledgers have answered: at most `limit` of those stored before `before`, ms. */
+export async function forgetCommands(db: Database, before: number, limit: number): Promise<void> {
+  await db.run(sql`delete from ${commands} where rowid in (select rowid from ${commands} indexed by commands_done
+    where ${commands.dueAt} is null and ${commands.createdAt} < ${before} limit ${limit})`);
+}

@@ -7,10 +7,15 @@ import type { Env } from "../env.ts";
 import { deliveryRepository } from "../webhooks/delivery-repository.ts";
 import { sweepDeliveries } from "../webhooks/sweep-deliveries.ts";
 import { pokeLedgers } from "./poke-ledgers.ts";
+import { forgetCommands } from "./repository.ts";
 import { sweepCommands } from "./sweep-commands.ts";
 
 /** Notices that nobody could place are kept for 90 days. */
 const ORPHANS_MS = 90 * 86_400_000;
+
+/** Commands that were carried out are kept for 30 days, and go so many a minute. */
+const COMMANDS_MS = 30 * 86_400_000;
+const COMMANDS_MAX = 1_000;
 
 export const EVERY_MINUTE = "* * * * *";
 
@@ -24,6 +29,7 @@ export async function sweep(cron: string, env: Env, now: number): Promise<void> 
       sweepCommands(env, db, now),
       sweepBatches(env, db, now),
       pokeLedgers(env, db, now),
+      forgetCommands(db, now - COMMANDS_MS, COMMANDS_MAX),
       forgetUsedSignatures(db, now),
       forgetOrphans(db, now - ORPHANS_MS),
     ]),

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { CreateCommand } from "../charges/ledger-calls.ts";
 
@@ -15,5 +16,9 @@ export const commands = sqliteTable(
     dueAt: integer("due_at"),
     createdAt: integer("created_at").notNull(),
   },
-  (t) => [primaryKey({ columns: [t.app, t.livemode, t.refund] }), index("commands_due").on(t.dueAt)],
+  (t) => [
+    primaryKey({ columns: [t.app, t.livemode, t.refund] }),
+    index("commands_due").on(t.dueAt),
+    index("commands_done").on(t.createdAt).where(sql`${t.dueAt} is null`),
+  ],
 );

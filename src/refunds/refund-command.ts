@@ -94,6 +94,7 @@ export function featuresOf(command: CreateCommand): string[] {
   if (command.rules.approvalLimits !== undefined) features.push("approval");
   if (command.rules.delayMs !== undefined) features.push("delay");
   if (command.reverses) features.push("reverse");
+  if (command.batch !== undefined) features.push("batch");
   if (command.allowance !== undefined) features.push("allowance");
   return features;
 }

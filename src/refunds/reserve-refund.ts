@@ -133,7 +133,7 @@ export function refuse(command: Terms, situation: Situation): Refusal | null {
   if (refunds.filter(holdsMoney).length >= rules.refundsMax) {
     return { code: "too_many_refunds", limit: rules.refundsMax };
   }
-  const amount = command.amount ?? balance.refundable;
+  const amount = amountOf(command, charge, balance.refundable);
   const exceeds = balance.refundable === 0 || amount > balance.refundable;
   const undisputed = charge.amount - balance.refunded - balance.pending;
   if (exceeds && charge.disputed > 0 && undisputed > 0 && amount <= undisputed) {
@@ -154,10 +154,15 @@ export function refuse(command: Terms, situation: Situation): Refusal | null {
   return null;
 }
 
+/** What is asked for; a reversal takes everything, also one that was promised while D1 believed that less is left. */
+function amountOf({ amount, reverses }: Terms, charge: Charge, refundable: number): number {
+  return reverses ? charge.amount : (amount ?? refundable);
+}
+
 function newRefund(command: CreateCommand, situation: Situation): Refund {
   const { charge, refunds, facts, slotFree, now } = situation;
   const { rules } = command;
-  const amount = command.amount ?? balanceOf(charge, refunds).refundable;
+  const amount = amountOf(command, charge, balanceOf(charge, refunds).refundable);
   const account = accountFor(command, charge.channel);
   const blank = blankRefund(command, nextSeq(refunds), now);
   const approval = needsApproval(amount, rules, situation) ? { approval: UNDECIDED } : {};

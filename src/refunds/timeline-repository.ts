@@ -14,7 +14,9 @@ export function insertTimeline(
   { app, livemode }: Pick<Charge, "app" | "livemode">,
   refunds: readonly Refund[],
 ) {
-  const entries = refunds.flatMap(({ id, timeline = [] }) => timeline.map((entry) => ({ refund: id, entry })));
+  const entries = refunds.flatMap(({ id, timeline = [] }) =>
+    timeline.map((entry) => ({ refund: id, entry })),
+  );
   if (entries.length === 0) return [];
   const insert = db
     .insert(refundTimeline)

@@ -81,6 +81,19 @@ describe("a delayed refund", () => {
     expect(sent).toEqual(made.map(({ id }, i) => ({ number: id.slice(3), at: begun + (10 + i) * MINUTE })));
   });
 
+  it("can be canceled also after the channel had no room for it: nothing was sent", async () => {
+    const bench = new Bench();
+    bench.onSubmission = () => ({ kind: "notSent", reason: "throttled", retryAt: bench.clock.time + MINUTE });
+    const { id, state } = await bench.refund();
+    expect(state).toBe("waiting");
+    const asked = bench.submissions.length;
+    const cancel = decision(id, { decision: "cancel", decider: { apiKey: MAKER, by: null } });
+    expect(await bench.finish(bench.ledger.decide(cancel))).toHaveProperty("ok");
+    await bench.pass(DAY);
+    expect(bench.submissions).toHaveLength(asked);
+    expect(await bench.stored(id)).toMatchObject({ state: "failed", failureCode: "refund_canceled" });
+  });
+
   it("keeps nobody waiting who comes after it without a delay", async () => {
     const bench = new Bench();
     withSpacing(bench, MINUTE);

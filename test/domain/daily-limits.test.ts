@@ -39,11 +39,11 @@ const story: fc.Arbitrary<Story> = fc.record({
     reset: fc.constantFrom(0, 0.02, 0.2),
     crash: fc.constantFrom(0, 0.01, 0.1),
     unknown: fc.constantFrom(0, 0.05),
-    lagMs: fc.constantFrom(50, 2_000, 60_000),
+    lagMs: fc.constantFrom(50, 2_000, 115_000),
   }),
   waves: fc.array(
     fc.record({
-      afterMs: fc.integer({ min: 0, max: 15 * 60 * MINUTE }),
+      afterMs: fc.oneof(fc.integer({ min: 0, max: 8 * MINUTE }), fc.integer({ min: 0, max: 900 * MINUTE })),
       lastsMs: fc.integer({ min: 100, max: 12 * MINUTE }),
       refunds: fc.integer({ min: 1, max: 150 }),
       outage: fc.boolean(),
@@ -61,7 +61,7 @@ async function live(given: Story): Promise<{ world: DailyWorld; findings: string
     let at = START;
     for (const { afterMs, lastsMs, refunds, outage } of given.waves) {
       at += afterMs;
-      if (outage) world.outages.push({ from: at + lastsMs / 4, to: at + lastsMs });
+      if (outage) world.outages.push({ from: at + lastsMs / 4, to: at + lastsMs / 2 });
       for (let i = 0; i < refunds; i++) {
         const [currency, amount, isGiven] = [dice.pick(CURRENCIES), dice.between(1, 1_000), dice.chance(0.7)];
         clock.at(at + dice.between(0, lastsMs), () => {

@@ -3,8 +3,16 @@ import type { Mutant } from "./mutant.ts";
 
 const LEDGER = "src/charges/ledger.ts";
 const PROJECTOR = "src/charges/projector.ts";
+const RESERVATIONS = "src/charges/reservations.ts";
 const FLUSH = "src/charges/flush.ts";
 const HYDRATE = "src/charges/hydrate.ts";
+
+/** What is not in the batch brings nobody to wake. */
+const WAKES_NOBODY = {
+  file: FLUSH,
+  find: "const deliveries = announced.filter((_, i) => i % 2 === 1).flat();",
+  replace: "const deliveries = announced.slice(0, 0);",
+};
 
 export const CLOCKWORK_MUTANTS: Mutant[] = [
   {
@@ -50,10 +58,10 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     layers: ["L2"],
     patches: [
       {
-        file: LEDGER,
-        find: "this.#alarm.arm();\n      started = refund;",
+        file: RESERVATIONS,
+        find: "this.#books.arm();\n      started = refund;",
         replace:
-          "this.#alarm.set(Math.max(refund.dueAt ?? 0, refund.leaseUntil ?? 0));\n      started = refund;",
+          "this.#ports.storage.setAlarm(Math.max(refund.dueAt ?? 0, refund.leaseUntil ?? 0));\n      started = refund;",
       },
     ],
   },
@@ -121,9 +129,10 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: FLUSH,
-        find: "writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));",
-        replace: "writes.push(insertEvent(db, charge, event));",
+        find: "...announcements, made]);",
+        replace: "...announcements.filter((_, i) => i % 2 === 0), made]);",
       },
+      WAKES_NOBODY,
     ],
   },
   {
@@ -133,10 +142,14 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: FLUSH,
-        find: "writes.push(insertEvent(db, charge, event), insertDeliveries(db, charge, event, batch.now));",
-        replace:
-          "if ((await insertEvent(db, charge, event)).meta.changes > 0) await insertDeliveries(db, charge, event, batch.now);",
+        find: "  const results = await db.batch([held, ...writes, ...announcements, made]);",
+        replace: `  for (const event of batch.events) {
+    const told = await insertEvent(db, charge, event);
+    if (told.meta.changes > 0) await insertDeliveries(db, charge, event, batch.now);
+  }
+  const results = await db.batch([held, ...writes, made]);`,
       },
+      WAKES_NOBODY,
     ],
   },
   {
@@ -173,8 +186,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: PROJECTOR,
-        find: "book.save({ ...refund, synced: sent.version, syncDueAt });",
-        replace: "book.save({ ...refund, synced: refund.version, syncDueAt: null });",
+        find: "book.save({ ...refund, synced: sent.version, syncDueAt }, null);",
+        replace: "book.save({ ...refund, synced: refund.version, syncDueAt: null }, null);",
       },
     ],
   },

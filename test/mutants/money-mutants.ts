@@ -2,13 +2,14 @@
 import type { Mutant } from "./mutant.ts";
 
 const LEDGER = "src/charges/ledger.ts";
+const RESERVATIONS = "src/charges/reservations.ts";
 const BALANCE = "src/charges/balance.ts";
 const RESERVE = "src/refunds/reserve-refund.ts";
 const REFUND = "src/refunds/refund.ts";
 
 /** Else the refund's id, which follows from the key, would find it all the same. */
 const MINTS_ALWAYS = {
-  file: "src/refunds/create-refund.ts",
+  file: "src/refunds/refund-command.ts",
   find: "      fingerprint === null\n        ? mintId",
   replace: "      fingerprint !== undefined\n        ? mintId",
 };
@@ -88,24 +89,25 @@ export const MONEY_MUTANTS: Mutant[] = [
     patches: [
       {
         file: LEDGER,
-        find: "const reserved = this.#reserve(call);",
+        find: "const reserved = this.#reservations.reserve(call);",
         replace:
-          "const seen = this.#enter()?.refunds; await this.#ports.sleep(5); const reserved = this.#reserve(call, seen);",
+          "const seen = this.#enter()?.refunds; await this.#ports.sleep(5); const reserved = this.#reservations.reserve(call, seen);",
       },
       {
-        file: LEDGER,
-        find: "  #reserve(\n    call: CreateCall,",
-        replace: "  #reserve(\n    call: CreateCall, seen?: Refund[],",
+        file: RESERVATIONS,
+        find: "reserve(call: CreateCall):",
+        replace: "reserve(call: CreateCall, seen?: Refund[]):",
       },
       {
-        file: LEDGER,
-        find: "refunds: book.refunds,\n        facts:",
-        replace: "refunds: seen ?? book.refunds,\n        facts:",
+        file: RESERVATIONS,
+        find: "reserveRefund(command, this.situation(book, command.description));",
+        replace:
+          "reserveRefund(command, { ...this.situation(book, command.description), refunds: seen ?? book.refunds });",
       },
       {
-        file: LEDGER,
-        find: "book.save(refund);\n      this.#waiting.begin(",
-        replace: "book.save({ ...refund, seq: book.nextSeq });\n      this.#waiting.begin(",
+        file: RESERVATIONS,
+        find: 'book.save(refund, this.#noteOf("created", command));',
+        replace: 'book.save({ ...refund, seq: book.nextSeq }, this.#noteOf("created", command));',
       },
     ],
   },
@@ -115,16 +117,16 @@ export const MONEY_MUTANTS: Mutant[] = [
     layers: ["L2"],
     patches: [
       {
-        file: LEDGER,
-        find: 'this.#addEvents(book, refund, ["refund.created"]);\n      this.#alarm.arm();\n      started',
-        replace: "this.#alarm.arm();\n      started",
+        file: RESERVATIONS,
+        find: 'this.#books.addEvents(book, refund, ["refund.created"]);\n      this.#books.arm();\n      started',
+        replace: "this.#books.arm();\n      started",
       },
       {
-        file: LEDGER,
+        file: RESERVATIONS,
         find: "if (started !== null) this.#begin(started, command);",
         replace: `if (started !== null) {
           const made = started;
-          this.#write(() => this.#addEvents(this.#enter() as Book, made, ["refund.created"]));
+          this.#books.write(() => this.#books.addEvents(this.#books.enter() as Book, made, ["refund.created"]));
           this.#begin(made, command);
         }`,
       },
@@ -136,9 +138,9 @@ export const MONEY_MUTANTS: Mutant[] = [
     layers: ["L2"],
     patches: [
       {
-        file: LEDGER,
-        find: "this.#alarm.arm();\n      started = refund;",
-        replace: "void this.#ports.sleep(1).then(() => this.#alarm.arm());\n      started = refund;",
+        file: RESERVATIONS,
+        find: "this.#books.arm();\n      started = refund;",
+        replace: "void this.#ports.sleep(1).then(() => this.#books.arm());\n      started = refund;",
       },
     ],
   },
@@ -148,13 +150,13 @@ export const MONEY_MUTANTS: Mutant[] = [
     layers: ["L2"],
     patches: [
       {
-        file: LEDGER,
-        find: "    const outcome = this.#write(() => {\n      const book = this.#enter(call.hydration);\n      if (book === null) return UNHYDRATED;\n      const now",
+        file: RESERVATIONS,
+        find: "      if (book === null) return { unhydrated: true } as const;\n",
         replace:
-          "    const outcome = this.#write(() => {\n      const book = this.#enter(call.hydration);\n      if (book === null) return UNHYDRATED;\n      this.#sendFirst(book, command);\n      const now",
+          "      if (book === null) return { unhydrated: true } as const;\n      this.#sendFirst(book, command);\n",
       },
       {
-        file: LEDGER,
+        file: RESERVATIONS,
         find: "  /** The client was told `pending` before",
         replace: `  #sendFirst(book: Book, command: CreateCommand) {
     if (book.find(command.refund) !== undefined) return;
@@ -193,8 +195,8 @@ export const MONEY_MUTANTS: Mutant[] = [
     patches: [
       {
         file: RESERVE,
-        find: "if (hit.fingerprint === command.fingerprint) return",
-        replace: "if (hit.fingerprint !== null) return",
+        find: "const isSame = hit.fingerprint === command.fingerprint &&",
+        replace: "const isSame = hit.fingerprint !== null &&",
       },
     ],
   },
@@ -271,8 +273,8 @@ export const MONEY_MUTANTS: Mutant[] = [
     patches: [
       {
         file: RESERVE,
-        find: "const sendsNow = slotFree && notBefore <= now;",
-        replace: "const sendsNow = slotFree;",
+        find: "Math.max(now, spacedAfter(refunds, facts?.spacingMs ?? 0, now), delayed.notBefore ?? 0);",
+        replace: "Math.max(now, delayed.notBefore ?? 0);",
       },
     ],
   },

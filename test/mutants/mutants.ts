@@ -1,5 +1,6 @@
 // All mutants, in the order of a refund's life and then of its notification's.
 import { CLOCKWORK_MUTANTS } from "./clockwork-mutants.ts";
+import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DELIVERY_MUTANTS } from "./delivery-mutants.ts";
 import { MONEY_MUTANTS } from "./money-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -13,5 +14,6 @@ export const MUTANTS: Mutant[] = [
   ...CLOCKWORK_MUTANTS,
   ...PROMISE_MUTANTS,
   ...PEOPLE_MUTANTS,
+  ...CONTROL_MUTANTS,
   ...DELIVERY_MUTANTS,
 ];

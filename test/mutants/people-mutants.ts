@@ -132,8 +132,8 @@ export const PEOPLE_MUTANTS: Mutant[] = [
     patches: [
       {
         file: DRIVER,
-        find: "book.save(changedRefund(refund, { dueAt, leaseUntil }, now));",
-        replace: "book.save({ ...refund, dueAt, leaseUntil });",
+        find: "book.save(changedRefund(refund, { dueAt, leaseUntil }, now), null);",
+        replace: "book.save({ ...refund, dueAt, leaseUntil }, null);",
       },
     ],
   },

@@ -1,12 +1,18 @@
 // Workers that break their word: what stands between a client and a ledger whose answer does not come.
 import type { Mutant } from "./mutant.ts";
 
-const LEDGER = "src/charges/ledger.ts";
+const RESERVATIONS = "src/charges/reservations.ts";
 const CLIENT = "src/charges/ledger-client.ts";
 const CREATE = "src/refunds/create-refund.ts";
 const REPLAY = "src/reconciliation/replay-command.ts";
 const SWEEP = "src/reconciliation/sweep-commands.ts";
 const POKE = "src/reconciliation/poke-ledgers.ts";
+
+const MINTS = {
+  file: CREATE,
+  find: "import type { Random }",
+  replace: "import { mintId, type Random }",
+};
 
 export const PROMISE_MUTANTS: Mutant[] = [
   {
@@ -34,10 +40,11 @@ export const PROMISE_MUTANTS: Mutant[] = [
     patches: [
       {
         file: CREATE,
-        find: "return { refund: await promise(env, command), replayed: false };",
+        find: "{ refund: await promise(env, outcome.unknown), replayed: false };",
         replace:
-          "return { refund: await promise({ ...env, COMMANDS: { send: async () => {} } } as never, { ...command, refund: mintId('refund', random) }).then((text) => text.replaceAll(/re_[0-9A-Za-z]{24}/g, command.refund)), replayed: false };",
+          "{ refund: await promise({ ...env, COMMANDS: { send: async () => {} } } as never, { ...outcome.unknown, refund: mintId('refund', random) }).then((text) => text.replaceAll(/re_[0-9A-Za-z]{24}/g, outcome.unknown.refund)), replayed: false };",
       },
+      MINTS,
     ],
   },
   {
@@ -128,10 +135,11 @@ export const PROMISE_MUTANTS: Mutant[] = [
     patches: [
       {
         file: CREATE,
-        find: "ledger.create({ ...CALL, command: known, hydration }),",
+        find: "ledger.create({ ...CALL, requires: featuresOf(command), command, hydration }),",
         replace:
-          "ledger.create({ ...CALL, command: { ...known, refund: known.fingerprint === null ? mintId('refund', random) : known.refund }, hydration }),",
+          "ledger.create({ ...CALL, command: { ...command, refund: command.fingerprint === null ? mintId('refund', (count) => crypto.getRandomValues(new Uint8Array(count))) : command.refund }, hydration }),",
       },
+      MINTS,
     ],
   },
   {
@@ -142,7 +150,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
     test: "test/worker/promises.test.ts",
     patches: [
       {
-        file: CREATE,
+        file: "src/refunds/refund-command.ts",
         find: "      fingerprint === null\n        ? mintId",
         replace: "      fingerprint !== undefined\n        ? mintId",
       },
@@ -184,7 +192,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
     test: "test/worker/ledger-crashes.test.ts",
     patches: [
       {
-        file: LEDGER,
+        file: RESERVATIONS,
         find: "if (!call.promised || lost) return { refusal };",
         replace: "if (refusal) return { refusal };",
       },
@@ -197,7 +205,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
     test: "test/worker/promises.test.ts",
     patches: [
       {
-        file: LEDGER,
+        file: RESERVATIONS,
         find: "if (!call.promised || lost) return { refusal };",
         replace: "if (!call.promised) return { refusal };",
       },

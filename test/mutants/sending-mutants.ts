@@ -234,16 +234,16 @@ export const SENDING_MUTANTS: Mutant[] = [
     patches: [
       {
         file: DRIVER,
-        find: "this.#books.addEvents(book, settlement.refund, settlement.events);\n      this.#books.arm();\n    });",
-        replace: `told = settlement;
+        find: "this.#books.addEvents(book, settled, settlement.events);\n      this.#books.arm();\n    });",
+        replace: `told = { refund: settled, events: settlement.events };
       this.#books.arm();
     });
     if (told !== null) this.#books.write(() => this.#books.addEvents(this.#books.enter(), told.refund, told.events));`,
       },
       {
         file: DRIVER,
-        find: '"submit" | "query" | "told"): void {\n',
-        replace: '"submit" | "query" | "told"): void {\n    let told = null;\n',
+        find: '"submit" | "query" | "told", actor: Actor = CHANNEL): void {\n',
+        replace: '"submit" | "query" | "told", actor: Actor = CHANNEL): void {\n    let told = null;\n',
       },
     ],
   },

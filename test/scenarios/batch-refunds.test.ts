@@ -44,7 +44,7 @@ it("a shop recalls twelve orders, and is told of every refund and once of the ba
   }
 });
 
-it("a hundred orders are refunded by the queue alone", async () => {
+it("a hundred orders are refunded by the queue alone", { timeout: 60_000 }, async () => {
   const { shop, charges } = await open(100);
   const { body } = await recall(shop, charges, "recall100");
   await eventually(async () => (await batchOf(shop, body)).status === "succeeded");

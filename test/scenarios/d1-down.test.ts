@@ -1,11 +1,14 @@
 // D1 is away: what needs one charge goes on, what needs all of them says 503, and everything arrives once it is back.
+
+import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../../src/app.ts";
+import type { ChargeObject } from "../../src/charges/schema.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
 import { storedRows } from "../books.ts";
 import { addBatch, addDelivery, bodyOf, expectError, nameOf, type Objects, pathOf } from "../exam.ts";
-import { type Answer, type ErrorObject, eventually, random } from "../harness.ts";
+import { type Answer, type ErrorObject, eventually, random, TestApp } from "../harness.ts";
 import { ago, alertsOf, d1, d1ComesLate, endOutages, hurry, queues } from "./outage.ts";
 import { Shop, shopsOfThisFile, sweepNow } from "./shop.ts";
 
@@ -108,6 +111,65 @@ describe("while D1 is down", () => {
     await expect(sweepNow()).rejects.toThrow("parts of the sweep failed");
     endOutages();
     await shop.expectCoherent(charge);
+  });
+});
+
+describe("what is decided about refunds while D1 is down", () => {
+  const none = { headers: { Prefer: "wait=0" } };
+
+  it("holds: what is canceled is never sent, and what is reversed is reversed, in D1 too when it is back", async () => {
+    const app = await TestApp.create({ settings: { delay_seconds: 2 } });
+    const shop = await Shop.open({ app });
+    const [stopped, reversed] = [await app.charge(), await app.charge()];
+    d1("throws");
+    const { body: refund } = await app.refund(stopped, { amount: 1000 }, none);
+    expect(refund.status).toBe("pending");
+    const path = `/v1/charges/${stopped.id}/refunds/${refund.id}`;
+    const canceled = await app.post(`${path}/cancel`, { by: "Li", reason: "Wrong order" });
+    expect(canceled).toMatchObject({ status: 200, body: { failure_code: "refund_canceled" } });
+    const whole = await app.post<ChargeObject>(`/v1/charges/${reversed.id}/reverse`, {}, none);
+    expect(whole.body).toMatchObject({ reversed: false, amount_pending_refund: 10_000 });
+    await eventually(async () => (await app.retrieveCharge(reversed)).reversed);
+    const story = await app.get<{ data: { cause: string }[] }>(`${path}/timeline`);
+    expect(story.body.data.map(({ cause }) => cause)).toEqual(["created", "canceled"]);
+    endOutages();
+    await shop.expectCoherent(stopped);
+    await shop.expectCoherent(reversed);
+    expect(shop.books.submissions.map(({ charge }) => charge)).toEqual([reversed.id]);
+    expect((await app.get(`${path}/timeline`)).body).toEqual(story.body);
+  });
+
+  it("holds: what another key approves is sent once, what it rejects never, and what is said of them is kept", async () => {
+    const app = await TestApp.create({ settings: { approval_limit: { "*": 0 } } });
+    const shop = await Shop.open({ app });
+    const manager = await shop.anotherKey();
+    const charge = await app.charge();
+    await app.get("/v1/charges", manager);
+    d1("throws");
+    const { body: first } = await app.refund(charge, { amount: 1000 });
+    const { body: second } = await app.refund(charge, { amount: 2000, description: "Second" });
+    const path = (id: string) => `/v1/charges/${charge.id}/refunds/${id}`;
+    const approved = await app.post(`${path(first.id)}/approve`, { by: "Wang" }, manager);
+    expect(approved).toMatchObject({ status: 200, body: { status: "succeeded" } });
+    const rejected = await app.post(`${path(second.id)}/reject`, { by: "Wang", reason: "No" }, manager);
+    expect(rejected).toMatchObject({ status: 200, body: { failure_code: "refund_rejected" } });
+    const updated = await app.post<RefundObject>(path(second.id), { metadata: { till: "3" } });
+    expect(updated).toMatchObject({ status: 200, body: { metadata: { till: "3" } } });
+    endOutages();
+    await eventually(async () => {
+      const { results } = await env.DB.prepare(
+        "SELECT status, approval, doc ->> '$.metadata.till' AS till FROM refunds WHERE charge = ? ORDER BY seq",
+      )
+        .bind(charge.id)
+        .all();
+      const expected = [
+        { status: "succeeded", approval: "approved", till: null },
+        { status: "failed", approval: "rejected", till: "3" },
+      ];
+      return JSON.stringify(results) === JSON.stringify(expected);
+    });
+    expect(shop.books.submissions.map(({ number }) => number)).toEqual([first.order_no]);
+    expect(shop.books.moved(charge.id)).toBe(1000);
   });
 });
 

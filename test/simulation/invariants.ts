@@ -195,7 +195,9 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
       ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { time_succeed: refund.timeSucceed }),
       due_at: refund.dueAt,
       refund_no: refund.refundNo,
-      approval: refund.approval?.status ?? null,
+      // What ended undecided needs nobody any more.
+      approval:
+        refund.approval?.status === "required" && !awaits(refund) ? null : (refund.approval?.status ?? null),
       batch: refund.batch ?? null,
       ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { described: refund.described ?? 1 }),
     };

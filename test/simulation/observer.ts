@@ -192,7 +192,7 @@ export class Observer {
       return;
     }
     if (before.state === "failed" && refund.state === "succeeded") this.#taken = true;
-    this.#checkDecision(before, refund);
+    this.#checkDecision(seen, before, refund);
     this.#checkResolution(before, refund);
     if (refund.provisional !== null && before.provisional === null) this.doubts += 1;
     if (refund.attention === "conflict" && before.attention !== "conflict") this.conflicts += 1;
@@ -266,7 +266,7 @@ export class Observer {
   }
 
   /** Who approved or rejected is another than who asked, and that stays said. */
-  #checkDecision(before: Refund, refund: Refund): void {
+  #checkDecision({ cover, refunds }: Seen, before: Refund, refund: Refund): void {
     const { approval, failureCode, state } = refund;
     if (this.#behind.has(this.born.get(refund.id)?.charge ?? "")) return;
     if (state === "failed" && before.state !== "failed" && failureCode === "refund_canceled") {
@@ -276,7 +276,12 @@ export class Observer {
       }
     }
     if (approval === undefined || JSON.stringify(approval) === JSON.stringify(before.approval)) return;
-    if (approval.status === "approved") this.approved += 1;
+    if (approval.status === "approved") {
+      this.approved += 1;
+      if (cover !== null && !mayLeave(cover, refunds.values())) {
+        this.#violation(`${refund.id} was approved, though nothing may leave ${cover.charge.id}`);
+      }
+    }
     if (approval.status === "rejected") this.rejected += 1;
     if (before.approval?.status !== "required" || before.state === "failed") {
       this.#violation(
@@ -326,6 +331,13 @@ export class Observer {
       this.#violation(`I8: ${disk.name} ${work}, and its alarm is set to ${disk.alarmAt}`);
     }
   }
+}
+
+/** Whether what is held of a charge may still go out: neither frozen nor disputed. */
+function mayLeave({ charge, freeze }: Cover, refunds: Iterable<Refund>): boolean {
+  let held = charge.refundedElsewhere + charge.disputed;
+  for (const { state, amount } of refunds) if (state !== "failed") held += amount;
+  return freeze === null && charge.paid && held <= charge.amount;
 }
 
 function isWhole(reversal: Refund, charge: Charge, others: readonly Refund[]): boolean {

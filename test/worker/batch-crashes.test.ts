@@ -232,7 +232,9 @@ describe("a batch that is interrupted", () => {
     expect(await eventsOf(app, batch)).toHaveLength(1);
   });
 
-  it("at charge 40 of 100 goes on with the others, and makes none of the 40 again", async () => {
+  it("at charge 40 of 100 goes on with the others, and makes none of the 40 again", {
+    timeout: 60_000,
+  }, async () => {
     const books = freshBooks();
     const app = await TestApp.create();
     const mine = await charges(app, 100, { amount: 9 });
@@ -374,7 +376,9 @@ describe("the queue of commands", () => {
 });
 
 describe("the cron", () => {
-  it("gives every app its turn: a batch of a hundred keeps nobody's single refund waiting", async () => {
+  it("gives every app its turn: a batch of a hundred keeps nobody's single refund waiting", {
+    timeout: 60_000,
+  }, async () => {
     freshBooks();
     const [big, small] = [await TestApp.create(), await TestApp.create()];
     loseMessages();

@@ -122,7 +122,7 @@ describe("a batch", () => {
     expect(listed.body.data.map(({ data }) => data)).toEqual([{ object: batch }]);
   });
 
-  it("takes a hundred charges, and refunds each of them once", async () => {
+  it("takes a hundred charges, and refunds each of them once", { timeout: 60_000 }, async () => {
     const books = freshBooks();
     const app = await TestApp.create();
     const mine = await charges(app, 100, { amount: 7 });

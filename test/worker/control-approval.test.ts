@@ -121,9 +121,14 @@ describe("a refund above the limit", () => {
     await office.expectStopped(refund, "refund_canceled");
   });
 
-  it("is not moved by a sync, by the end of its claim, nor by a word that it succeeded", async () => {
+  it("is not moved by a sync, a test helper, a claim, nor by a word that it succeeded", async () => {
     const { office, refund } = await held();
     expect((await office.decide("sync", refund)).body).toEqual(refund);
+    await office.row(refund);
+    for (const move of ["succeed", "fail", "abnormal"]) {
+      const moved = await office.app.post(`/v1/test_helpers/refunds/${refund.id}/${move}`, {});
+      expect([move, moved.status]).toEqual([move, 400]);
+    }
     expect((await office.decide("claim", refund, { by: "Li" })).status).toBe(200);
     const paid = { outcome: "succeeded", by: "Li", reason: "I paid it" };
     expect((await office.decide("resolve", refund, paid)).status).toBe(400);

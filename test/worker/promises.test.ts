@@ -190,6 +190,40 @@ describe("the sweeper", () => {
   });
 });
 
+describe("stored commands", () => {
+  it("go 30 days after their ledgers have answered, and never before that", async () => {
+    freshBooks();
+    const app = await TestApp.create();
+    const [kept, waits] = [await app.charge(), await app.charge()];
+    away("create");
+    const { body: done } = await app.refund(kept, { amount: 700 });
+    const { body: open } = await app.refund(waits, { amount: 700 });
+    const commands = async () => {
+      const query = env.DB.prepare("SELECT refund FROM commands WHERE app = ? ORDER BY refund").bind(app.id);
+      return (await query.all<{ refund: string }>()).results.map(({ refund }) => refund);
+    };
+    back();
+    await env.DB.prepare("UPDATE commands SET due_at = 1 WHERE refund = ?").bind(done.id).run();
+    await eventually(async () => {
+      await sweep(EVERY_MINUTE, env, Date.now() - 3_600_000);
+      return (await app.retrieveCharge(kept)).amount_refunded === 700;
+    });
+    away("create");
+    await env.DB.prepare("UPDATE commands SET due_at = ? WHERE refund = ? AND due_at IS NOT NULL")
+      .bind(Date.now() + 3_600_000, open.id)
+      .run();
+    expect(await commands()).toEqual([done.id, open.id].sort());
+    await env.DB.prepare("UPDATE commands SET created_at = ? WHERE app = ?")
+      .bind(Date.now() - 31 * 86_400_000, app.id)
+      .run();
+    await sweep(EVERY_MINUTE, env, Date.now());
+    const left = await commands();
+    expect(left).not.toContain(done.id);
+    expect((await app.retrieveRefund(done)).status).toBe("succeeded");
+    expect((await app.retrieveRefund(open)).id).toBe(open.id);
+  });
+});
+
 describe("claims of payments", () => {
   it("E28: stay with the charge whose ledger holds the payment, also while D1 does not know it yet", async () => {
     freshBooks();

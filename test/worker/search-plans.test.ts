@@ -156,16 +156,16 @@ describe("no table is scanned and nothing is sorted for", () => {
     ["/v1/charges", `charges USING INDEX charges_created (${MINE})`],
     [
       "/v1/charges?paid=true&starting_after={charge}",
-      `charges USING INDEX charges_created (${MINE} AND (created,rowid)<(?,?))`,
+      `charges USING INDEX charges_created (${MINE} AND created<?)`,
     ],
     ["/v1/charges?channel=wx&refunded=false", `charges USING INDEX charges_channel (${MINE} AND channel=?)`],
     [
       "/v1/charges?currency=cny&ending_before={charge}",
-      `charges USING INDEX charges_currency (${MINE} AND currency=? AND (created,rowid)>(?,?))`,
+      `charges USING INDEX charges_currency (${MINE} AND currency=? AND created>?)`,
     ],
     [
       "/v1/charges?sort=amount&starting_after={charge}",
-      `charges USING INDEX charges_amount (${MINE} AND (amount,created,rowid)>(?,?,?))`,
+      `charges USING INDEX charges_amount (${MINE} AND (amount,created)>(?,?))`,
     ],
     ["/v1/charges?amount=5", `charges USING INDEX charges_amount (${MINE} AND amount=?)`],
     ["/v1/charges?frozen=true", `charges USING INDEX charges_frozen (${MINE})`],
@@ -177,12 +177,12 @@ describe("no table is scanned and nothing is sorted for", () => {
     ["/v1/events", `events USING INDEX events_created (${MINE})`],
     [
       "/v1/events?type=refund.failed&starting_after={event}",
-      `events USING INDEX events_type (${MINE} AND type=? AND (created,rowid)<(?,?))`,
+      `events USING INDEX events_type (${MINE} AND type=? AND created<?)`,
     ],
     ["/v1/events?charge={charge}", `events USING INDEX events_charge (${MINE} AND charge=?)`],
     [
       "/v1/events?refund={refund}&starting_after={event}",
-      `events USING INDEX events_charge (${MINE} AND charge=? AND (created,rowid)<(?,?))`,
+      `events USING INDEX events_charge (${MINE} AND charge=? AND created<?)`,
     ],
     ["/v1/events?batch={batch}", `events USING INDEX events_batch (${MINE} AND batch=?)`],
     [

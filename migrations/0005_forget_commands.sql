@@ -1,0 +1,1 @@
+CREATE INDEX `commands_done` ON `commands` (`created_at`) WHERE "commands"."due_at" is null;
