@@ -186,7 +186,7 @@ function printCounts(counts: Map<string, Counts>): void {
 async function printSize(worker: Bundle, at: (name: string) => string): Promise<void> {
   const { bytes, gzip } = sizeOf(worker);
   const shares = await sharesOf(at("worker"));
-  const { wallMs, cpuMs } = await startupOf(worker.code, ["ChargeLedger"], at("."));
+  const { wallMs, cpuMs } = await startupOf(worker.code, ["ChargeLedger", "RefundBudget"], at("."));
   console.log(`\nbundle     ${bytes} bytes minified, ${gzip} with gzip`);
   console.log(`           ${shares.map(([name, share]) => `${name} ${share}`).join(", ")}`);
   console.log(

@@ -2,7 +2,7 @@
 // alarms, calls of D1, queue sends. `GET /counts` tells them and starts again at zero. Counts have no noise: they are
 // the same on every machine, and a change of one is a change of the code.
 import type { Env } from "../src/env.ts";
-import worker, { ChargeLedger as Ledger } from "../src/index.ts";
+import worker, { ChargeLedger as Ledger, RefundBudget } from "../src/index.ts";
 import { withMethods } from "./with-methods.ts";
 
 export const COUNTERS = [
@@ -139,6 +139,8 @@ export class ChargeLedger extends Ledger {
     return super.alarm();
   }
 }
+
+export { RefundBudget };
 
 export default {
   fetch(request, env, ctx) {

@@ -192,7 +192,7 @@ function otherRanges(plan: Plan, sortedBy: SortKey | null): (SQL | undefined)[] 
 }
 
 /** The range of the first column. */
-function within(order: Order, range: Range = UNBOUNDED): SQL | undefined {
+export function within(order: Order, range: Range = UNBOUNDED): SQL | undefined {
   return keyset(order, { limit: 0, endingBefore: null }, null, range).where;
 }
 

@@ -6,7 +6,7 @@ import { withMethods } from "../../bench/with-methods.ts";
 import type { Charge } from "../../src/charges/charge.ts";
 import { CALL, type LedgerSurface } from "../../src/charges/ledger-calls.ts";
 import type { Env } from "../../src/env.ts";
-import worker, { ChargeLedger as Ledger } from "../../src/index.ts";
+import worker, { ChargeLedger as Ledger, RefundBudget } from "../../src/index.ts";
 import { Dice } from "../emulators/dice.ts";
 import type { Life } from "./faults.ts";
 
@@ -147,6 +147,8 @@ export class ChargeLedger extends Ledger {
     super(ctx, faultyEnv(env as ChaosEnv));
   }
 }
+
+export { RefundBudget };
 
 async function companion(request: Request, env: ChaosEnv, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);

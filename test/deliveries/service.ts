@@ -1,6 +1,6 @@
 // A Worker under wrangler dev with apps in it and the cron it lacks. The stories talk to it over HTTP only.
 import { setTimeout as sleep } from "node:timers/promises";
-import { newApp } from "../../scripts/admin-sql.ts";
+import { changeSetting, newApp } from "../../scripts/admin-sql.ts";
 import { execute } from "../../scripts/d1.ts";
 import { DevServer, freePort } from "../../scripts/dev-server.ts";
 import { newMasterKeys } from "../../scripts/dev-vars.ts";
@@ -37,10 +37,11 @@ export class Service<Name extends string = string> {
     const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
     const mint = { random, now: Math.floor(Date.now() / 1000) };
     const apps = await Promise.all(names.map((name) => newApp(name, masterKeys, mint)));
-    await execute(
-      server.target,
-      apps.flatMap(({ statements }) => statements),
-    );
+    const unlimited = apps.map(({ app }) => changeSetting(app, "rate_limit", "10000"));
+    await execute(server.target, [
+      ...apps.flatMap(({ statements }) => statements),
+      ...(await Promise.all(unlimited)),
+    ]);
     const keys = Object.fromEntries(names.map((name, i) => [name, apps[i]?.testKey]));
     const service = new Service(server, keys as Record<Name, string>);
     await service.start();

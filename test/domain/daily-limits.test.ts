@@ -114,11 +114,8 @@ describe("daily limits", () => {
       for (const what of Object.keys(totals) as (keyof typeof totals)[]) totals[what] += world.counts[what];
       expect([...world.violations, ...findings]).toEqual([]);
     });
-    await fc.assert(lives, {
-      numRuns: Number(process.env.RUNS ?? 60),
-      ...(process.env.SEED ? { seed: Number(process.env.SEED) } : {}),
-    });
-    console.info(JSON.stringify(totals));
+    await fc.assert(lives, { numRuns: 60, interruptAfterTimeLimit: 60_000 });
+    // All of it happened.
     expect(Math.min(...Object.values(totals))).toBeGreaterThan(0);
   });
 });

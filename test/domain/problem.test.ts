@@ -156,6 +156,8 @@ const TABLE: Record<Code, [status: number, type: string, code: string, param: st
   no_such_route: [404, INVALID, "-", "-"],
   method_not_allowed: [405, INVALID, "-", "-"],
   transaction_no_used: [400, INVALID, "transaction_no_used", "transaction_no"],
+  daily_limit_exceeded: [400, INVALID, "daily_limit_exceeded", "amount"],
+  rate_limited: [429, INVALID, "rate_limited", "-"],
   batch_no_used: [400, INVALID, "batch_no_used", "batch_no"],
   batch_refused: [400, INVALID, "refund_amount_exceeded", "charges"],
   checkout_call: [400, INVALID, "-", "paid"],
@@ -218,12 +220,13 @@ describe("a problem", () => {
     for (const problem of ALL) expect([408, 409, 502]).not.toContain(render(problem).status);
   });
 
-  it("of ours is an api_error, and asks to come back exactly where it says 503", () => {
+  it("of ours is an api_error, and only those of a bad moment ask to come back", () => {
     for (const problem of ALL) {
       const { status, headers, error } = render(problem);
       expect(status >= 500).toBe(error.type === "api_error");
-      expect("Retry-After" in headers).toBe(status === 503);
-      if (status === 503) expect(headers["Retry-After"]).toMatch(/^[1-9]\d*$/);
+      const passes = status === 503 || problem.code === "rate_limited";
+      expect("Retry-After" in headers).toBe(passes);
+      if (passes) expect(headers["Retry-After"]).toMatch(/^[1-9]\d*$/);
     }
   });
 

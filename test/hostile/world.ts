@@ -44,7 +44,7 @@ export class World {
   }
 
   static async create(): Promise<World> {
-    const settings = { refunds_max: 200, refund_attempts_max: 500 };
+    const settings = { refunds_max: 200, refund_attempts_max: 500, rate_limit: 10_000 };
     const [owner, stranger] = [await TestApp.create({ settings }), await TestApp.create({ settings })];
     const words: Words = {};
     const secrets: string[] = ["BEGIN PRIVATE KEY-----", "v1.test.", "AAcHBwcH", "BwcHBwcH"];

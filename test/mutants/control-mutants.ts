@@ -93,6 +93,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "counts each refund alone towards the limit",
     why: "many small ones go out that need approval together",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: RESERVE,

@@ -269,6 +269,7 @@ export const MONEY_MUTANTS: Mutant[] = [
     name: "sends two refunds of a charge closer together than the channel allows",
     why: "channels turn the second away, some for good",
     layers: ["L0", "L2"],
+    slow: true,
     test: "test/domain/reserve-refund.test.ts",
     patches: [
       {

@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unstable_splitSqlQuery } from "wrangler";
-import { newApp } from "../../scripts/admin-sql.ts";
+import { changeSetting, newApp } from "../../scripts/admin-sql.ts";
 import { freePort } from "../../scripts/dev-server.ts";
 import { newMasterKeys } from "../../scripts/dev-vars.ts";
 import { PROJECT } from "../../scripts/wrangler.ts";
@@ -52,7 +52,13 @@ export async function openService(
   };
   const [large, small] = await Promise.all(["Large", "Small"].map((name) => newApp(name, masterKeys, mint)));
   if (large === undefined || small === undefined) throw new Error("there are no apps");
-  await runtime.ask("sql", [...(await migrations()), ...large.statements, ...small.statements]);
+  await runtime.ask("sql", [
+    ...(await migrations()),
+    ...large.statements,
+    ...small.statements,
+    await changeSetting(large.app, "rate_limit", "10000"),
+    await changeSetting(small.app, "rate_limit", "10000"),
+  ]);
   const shops = [large, small].map(({ app, testKey }): Shop => ({ app, key: testKey }));
 
   const endpoints: Endpoint[] = [];

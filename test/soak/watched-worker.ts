@@ -1,7 +1,7 @@
 // The Worker as it is, with a way in for whoever watches it: the cron that the local runtime lacks, rows of D1, and how
 // often a ledger came into memory. What is asked for under the companion's path is no part of the load.
 import type { Env } from "../../src/env.ts";
-import worker, { ChargeLedger as Ledger } from "../../src/index.ts";
+import worker, { ChargeLedger as Ledger, RefundBudget } from "../../src/index.ts";
 
 /** Ledgers that came into memory, repeats counted. */
 let opened = 0;
@@ -12,6 +12,8 @@ export class ChargeLedger extends Ledger {
     opened++;
   }
 }
+
+export { RefundBudget };
 
 export default {
   async fetch(request, env, ctx) {

@@ -159,6 +159,31 @@ describe("an app with a limit of the amount a day", () => {
   });
 });
 
+describe("a batch", () => {
+  it("is made within the limits or refused whole, and a repeat of it takes nothing", async () => {
+    const app = await TestApp.create({ settings: { daily_refunds_max: 3, daily_amount_max: { cny: 1000 } } });
+    const charges = await Promise.all(Array.from({ length: 4 }, () => app.charge()));
+    const batch = (batch_no: string, amounts: number[]) =>
+      app.post("/v1/batch_refunds", {
+        batch_no,
+        description: "Returned",
+        charges: amounts.map((amount, i) => ({ charge: charges[i]?.id, amount })),
+      });
+    for (const amounts of [
+      [1, 1, 1, 1],
+      [500, 501],
+    ]) {
+      const answer = await batch(`many${amounts.length}`, amounts);
+      expect([answer.status, answer.body.error.code]).toEqual([400, "daily_limit_exceeded"]);
+    }
+    expect((await batch("few1", [500, 499])).status).toBe(200);
+    expect((await batch("few1", [500, 499])).status).toBe(200);
+    await refuse(app, charges[3] as { id: string }, { amount: 2 });
+    expect((await app.refund(charges[3] as { id: string }, { amount: 1 })).status).toBe(200);
+    expect((await storedRefunds(app.id)).refunds).toBeLessThanOrEqual(3);
+  });
+});
+
 describe("limits", () => {
   it("of test and live, and of two apps, are separate", async () => {
     const settings = { daily_refunds_max: 1 };

@@ -23,7 +23,7 @@ function ask(app: TestApp, query = "", init: RequestInit = {}): Promise<Response
 
 /** Not by `text()`: the runtime warns of NDJSON, which it does not take for text. */
 async function textOf(answer: Response): Promise<string> {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await answer.arrayBuffer());
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await answer.arrayBuffer());
 }
 
 async function lines(app: TestApp, query = ""): Promise<RefundObject[]> {

@@ -266,7 +266,55 @@ async function many(of: string, count: number): Promise<void> {
   ]);
 }
 
+/** How many rows D1 reads for a request, its statements run once more. */
+async function rowsRead(of: TestApp, path: string): Promise<number> {
+  const runs: [query: string, values: unknown[]][] = [];
+  const original = env.DB.prepare.bind(env.DB);
+  const prepare = vi.spyOn(env.DB, "prepare").mockImplementation((query) => {
+    const statement = original(query);
+    const bind = statement.bind.bind(statement);
+    statement.bind = (...values) => {
+      runs.push([query, values]);
+      return bind(...values);
+    };
+    return statement;
+  });
+  expect((await of.get(path)).status).toBe(200);
+  prepare.mockRestore();
+  const results = await env.DB.batch(runs.map(([query, values]) => env.DB.prepare(query).bind(...values)));
+  return results.reduce((sum, { meta }) => sum + meta.rows_read, 0);
+}
+
 describe("among many refunds", () => {
+  it.each(["", "&channel=wx", "&amount=110", "&status=failed", "&description=tea", "&sort=-amount"])(
+    "a page costs the same at any depth: ?limit=10%s",
+    async (filter) => {
+      const shop = await TestApp.create();
+      const [paid] = await addCharges({ app: shop.id, livemode: false }, [{ channel: "wx" }]);
+      const [made] = await addRefunds(paid?.charge as never, [
+        { description: "Two tins of tea", amount: 100, state: "failed" },
+      ]);
+      await many(made?.refund.id as string, 20 * SORTED_MAX);
+      await shop.get("/v1/public_keys");
+      const found = await env.DB.prepare(
+        `SELECT id FROM refunds WHERE app = ? ${filter === "&amount=110" ? "AND amount = 110" : ""}
+         ORDER BY ${filter === "&sort=-amount" ? "amount DESC," : ""} created DESC, seq DESC, id DESC`,
+      )
+        .bind(shop.id)
+        .all<{ id: string }>();
+      const cost = (depth: number) => {
+        const { id } = found.results[Math.floor((found.results.length - 20) * depth)] as { id: string };
+        return rowsRead(shop, `/v1/refunds?limit=10${filter}&starting_after=${id}`);
+      };
+      const [first, ...deeper] = [await cost(0), await cost(0.5), await cost(1)];
+      expect(deeper).toEqual([first, first]);
+      expect(first).toBeGreaterThan(10);
+      expect(first).toBeLessThan(100);
+      const back = `/v1/refunds?limit=10${filter}&ending_before=${found.results.at(-5)?.id}`;
+      expect(await rowsRead(shop, back)).toBe(first);
+    },
+  );
+
   it("what leads to many is not sorted: the list is walked in its order", async () => {
     const shop = await TestApp.create();
     const [paid] = await addCharges({ app: shop.id, livemode: false }, [{ channel: "wx" }]);

@@ -97,6 +97,7 @@ function read(answer: IncomingMessage): Promise<{ lines: number; whole: boolean 
     for (const byte of chunk) if (byte === 10) lines++;
   });
   answer.on("error", () => {});
+  answer.resume();
   return new Promise((resolve) => answer.on("close", () => resolve({ lines, whole: answer.complete })));
 }
 

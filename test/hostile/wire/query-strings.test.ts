@@ -26,8 +26,6 @@ afterAll(() => {
 });
 
 it("the local server keeps query strings to itself, answered, refused and failed", async () => {
-  process.env.WRANGLER_LOG = "debug";
-  process.env.WRANGLER_LOG_PATH = join(directory, "logs");
   const state = join(directory, "state");
   const masterKeys = newMasterKeys();
   const server = new DevServer({
@@ -37,6 +35,8 @@ it("the local server keeps query strings to itself, answered, refused and failed
   await server.migrate();
   const { testKey } = await plantSeed(state, masterKeys);
   const statuses: number[] = [];
+  process.env.WRANGLER_LOG = "debug";
+  process.env.WRANGLER_LOG_PATH = join(directory, "logs");
   try {
     await server.start();
     for (const [path, key] of [
