@@ -2,7 +2,7 @@
 //   npm run bench                      every case, the exact counts and the size
 //   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, webhooks, counts, size
 //   npm run bench -- search            searches among a million refunds; only when named
-//   --rows N         refunds that are searched (1000000; 20000 when quick): a million take 4 GB below TMPDIR and five minutes
+//   --rows N         refunds that are searched (1000000; 20000 when quick): a million take 4 GB below TMPDIR and three minutes
 //   --quick          a short form, for a look in passing; counts and size only when named
 //   --requests N     refunds per case (2000; 150 when quick), and reads in proportion
 //   --concurrency N  clients at once (8)

@@ -105,11 +105,12 @@ export class TestApp {
       sent.body === undefined || typeof sent.body === "string" ? sent.body : JSON.stringify(sent.body);
     const response = await exports.default.fetch(`${BASE}${path}`, { method, headers, body });
     const text = await response.text();
+    const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
     return {
       status: response.status,
       headers: response.headers,
       text,
-      body: (text === "" ? null : JSON.parse(text)) as Body,
+      body: (isJson && text !== "" ? JSON.parse(text) : null) as Body,
     };
   }
 

@@ -50,6 +50,8 @@ export class Allowance {
   /** Until when, at the latest, another request is asking for a lease, and another is telling what was made; ms. */
   askingUntil = 0;
   tellingUntil = 0;
+  /** How many requests have come to wait since a lease was last asked for. */
+  waiting = 0;
 
   /** The last refund in each currency, the latest first. */
   get lately(): readonly Need[] {
@@ -67,8 +69,8 @@ export class Allowance {
   }
 
   /**
-   * A part for one refund; null if what is held is not enough. For all that is left of a charge it is as much as half of
-   * what is free: enough for most, and something for whoever comes meanwhile.
+   * A part for one refund; null if what is held is not enough. For all that is left of a charge it is twice what the last
+   * refund came to, and at most half of what is free: enough for most, and something for whoever comes meanwhile.
    */
   take(limits: Limits, wish: Wish, now: number): Part | null {
     const { currency } = wish;
@@ -77,7 +79,9 @@ export class Allowance {
     const held = this.#leases.at(-1);
     if (held === undefined || now >= held.until) return null;
     const free = amountOf(held.free, currency);
-    const amount = isLimited ? (wish.amount ?? Math.ceil(free / 2)) : 0;
+    const last = this.#lately.find((need) => need.currency === currency)?.amount ?? free;
+    const guess = Math.min(last * 2, Math.ceil(free / 2));
+    const amount = isLimited ? (wish.amount ?? guess) : 0;
     const count = limits.count === null ? 0 : 1;
     if (count > held.free.count || amount > free || (isLimited && amount === 0)) return null;
     const part = { lease: held.id, currency, amount, count };

@@ -36,13 +36,14 @@ export interface ReportCall {
   report: Report;
 }
 
-/** Asks for a lease for refunds of about that size, one at least, and for those in other currencies as they come. */
+/** Asks for a lease for so many refunds of about that size, one at least, and of those in other currencies as they come. */
 export interface LeaseCall extends ReportCall {
   limits: Limits;
   /** The id of the lease, minted by who asks. */
   lease: string;
   need: Need;
   others: readonly Need[];
+  refunds: number;
 }
 
 /** Asks for room for these very refunds, all of them or none; they count from now on, whoever makes them and when. */

@@ -37,8 +37,7 @@ import {
 export const GRACE_MS = 120_000;
 /** How long ledgers may take, after D1 was away, to tell it what they could not. */
 export const CATCH_UP_MS = 400_000;
-/** A lease holds so many refunds of the size that is asked for, and no more than a share of what is left. */
-const REFUNDS = 16;
+/** No isolate gets more than this part of what is left, unless that is less than what it needs. */
 const SHARE = 8;
 /** A reading is good for so long, as long as there is room. */
 const FRESH_MS = 10_000;
@@ -141,7 +140,7 @@ export class Budget implements BudgetSurface {
     return "exceeded" in last && !isRead ? { unavailable: true } : last;
   }
 
-  #lease({ lease: id, limits, need, others }: LeaseCall): BudgetAnswer<Lease> {
+  #lease({ lease: id, limits, need, others, refunds }: LeaseCall): BudgetAnswer<Lease> {
     const { leases, reading } = this.#enter();
     // The same question again: its answer was lost.
     const known = leases.get(id);
@@ -156,9 +155,12 @@ export class Budget implements BudgetSurface {
     for (const { currency, amount } of [need, ...others]) {
       const max = maxOf(limits, currency);
       if (max === null) continue;
-      amounts[currency] = Math.max(amounts[currency] ?? 0, share(max - amountOf(taken, currency), amount));
+      amounts[currency] = Math.max(
+        amounts[currency] ?? 0,
+        share(max - amountOf(taken, currency), amount * refunds),
+      );
     }
-    const count = limits.count === null ? 0 : Math.max(1, share(limits.count - taken.count, 1));
+    const count = limits.count === null ? 0 : Math.max(1, share(limits.count - taken.count, refunds));
     const lease = { id, count, amounts, endsAt: this.#ports.now() + LEASE_MS };
     this.#write(() => this.#keepLease(lease));
     return { ok: lease };
@@ -357,8 +359,8 @@ function shrunk(lease: KeptLease, open: Sums): KeptLease {
   return { ...lease, count: Math.min(lease.count, open.count), amounts: Object.fromEntries(amounts) };
 }
 
-function share(left: number, each: number): number {
-  return Math.max(0, Math.min(Math.floor(left / SHARE), each * REFUNDS));
+function share(left: number, wanted: number): number {
+  return Math.max(0, Math.min(Math.floor(left / SHARE), wanted));
 }
 
 function asSums({ currency, amount }: { currency: string; amount: number }): Sums {

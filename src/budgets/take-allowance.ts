@@ -23,6 +23,8 @@ import { allowanceFor, type Exceeded, type Limits, limitsOf, NO_ALLOWANCE, type 
 const PATIENCE_MS = 2_000;
 /** How soon a refund looks again whether the lease has come that another one asked for. */
 const LOOK_AGAIN_MS = 5;
+/** A lease is for so many refunds, and for all that wait for it. */
+const REFUNDS = 16;
 /** What a charge has left may change while a larger part is fetched for it. */
 const TRIES_MAX = 4;
 
@@ -185,6 +187,7 @@ async function take(
 ): Promise<Part | { refused: Refused }> {
   const need = { currency: wish.currency, amount: wish.amount ?? 1 };
   const deadline = Date.now() + PATIENCE_MS;
+  let counted = 0;
   for (let now = Date.now(); now < deadline; now = Date.now()) {
     const part = allowance.take(limits, wish, now);
     if (part !== null) return part;
@@ -192,6 +195,8 @@ async function take(
     if (exceeded !== null) return { refused: limitProblem(exceeded) };
     // One request asks, and the others look again: none waits for what another one began.
     if (allowance.askingUntil > now) {
+      if (counted !== allowance.askingUntil) allowance.waiting += 1;
+      counted = allowance.askingUntil;
       await sleep(LOOK_AGAIN_MS);
       continue;
     }
@@ -217,7 +222,16 @@ async function fetchLease(
   const report = allowance.report();
   const lease = randomToken((count) => crypto.getRandomValues(new Uint8Array(count)));
   const askedAt = Date.now();
-  const call = { owner: { app, livemode }, report, limits, lease, need, others: allowance.lately };
+  const call = {
+    owner: { app, livemode },
+    report,
+    limits,
+    lease,
+    need,
+    others: allowance.lately,
+    refunds: REFUNDS + allowance.waiting,
+  };
+  allowance.waiting = 0;
   const answer = await ask(env, principal, (budget) => budget.lease(call));
   if ("unavailable" in answer) return false;
   allowance.told(report);

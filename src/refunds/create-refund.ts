@@ -18,6 +18,7 @@ import type { Env } from "../env.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import type { Random } from "../ids.ts";
 import { promise } from "../reconciliation/promise-refund.ts";
+import { rememberRefund } from "./recent-refunds.ts";
 import { featuresOf, type RefundRequest, refundCommand } from "./refund-command.ts";
 
 /** What the client is told, rendered: the refund, or the charge that was reversed. */
@@ -50,6 +51,7 @@ export async function carryOut(
   principal: Principal,
   command: CreateCommand,
 ): Promise<{ made: Made } | { unknown: CreateCommand }> {
+  rememberRefund(command);
   const { answer, command: unknown } = await withAllowance(env, principal, command, (allowed) =>
     askToCreate(env, principal, allowed),
   );

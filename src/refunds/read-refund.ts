@@ -8,6 +8,7 @@ import { ProblemError } from "../http/problem.ts";
 import { isId } from "../ids.ts";
 import { findPromised } from "../reconciliation/promise-refund.ts";
 import { findCommand } from "../reconciliation/repository.ts";
+import { recentCharge } from "./recent-refunds.ts";
 import { findRefund } from "./repository.ts";
 
 /** The refund of a charge, rendered. Throws a problem when there is none, or when nobody can tell. */
@@ -36,15 +37,16 @@ export async function readRefund(
   return kept.ok;
 }
 
-/** The same by the refund's id alone: D1 tells its charge, usually milliseconds after it was made. */
+/** The same by the refund's id alone: D1 tells its charge, unless it was made here a moment ago. */
 export async function readRefundById(env: Env, principal: Principal, refund: string): Promise<string> {
   if (!isId("refund", refund)) throw unknownRefund(refund);
   const { app, livemode } = principal;
   const db = database(env, app, livemode);
-  const found =
+  const find = async () =>
     (await findRefund(db, app, livemode, refund)) ?? (await findCommand(db, app, livemode, refund));
-  if (found === undefined) throw unknownRefund(refund);
-  return readRefund(env, principal, { charge: found.charge, refund });
+  const charge = recentCharge({ app, livemode, refund }) ?? (await find())?.charge;
+  if (charge === undefined) throw unknownRefund(refund);
+  return readRefund(env, principal, { charge, refund });
 }
 
 function unknownRefund(id: string): ProblemError {

@@ -56,7 +56,15 @@ let leases = 0;
 function lease(amount: number, more: Partial<LeaseCall> = {}) {
   leases += 1;
   const need = { currency: "cny", amount };
-  const call = { owner: OWNER, report: TOLD_NOTHING, limits: LIMITS, lease: `l${leases}`, need, others: [] };
+  const call = {
+    owner: OWNER,
+    report: TOLD_NOTHING,
+    limits: LIMITS,
+    lease: `l${leases}`,
+    need,
+    others: [],
+    refunds: 16,
+  };
   return budget.lease({ ...call, ...more });
 }
 
@@ -242,6 +250,10 @@ describe("an isolate's allowance", () => {
       leases: [{ id: "l1", count: 0, amounts: { cny: 80 } }],
       made: [made("re_1", 20)],
     });
+    // Later ones are taken to be of a like size.
+    allowance.meet({ currency: "cny", amount: 20 });
+    expect(allowance.take(LIMITS, wish(null), START)).toMatchObject({ amount: 40 });
+    expect(allowance.take(LIMITS, wish(null), START)).toMatchObject({ amount: 20 });
   });
 
   it("accounts for what is on its way under a lease that gives no more", () => {

@@ -28,6 +28,8 @@ export interface Violation {
 const REFUSALS = new Set([400, 401, 402, 404, 405, 413, 415]);
 const TYPES = ["invalid_request_error", "api_error", "channel_error"];
 const JSON_TYPE = "application/json; charset=utf-8";
+/** Of routes whose answer is declared as text. */
+const EXPORT_TYPES = ["application/x-ndjson; charset=utf-8", "text/csv; charset=utf-8; header=present"];
 /** An error says what is wrong; it does not give the request back. */
 const ERROR_CHARACTERS_MAX = 8192;
 
@@ -44,8 +46,10 @@ export function judge(request: HostileRequest, answer: GivenAnswer, facts: Facts
   else if (status !== 200 && !REFUSALS.has(status)) violation("only the contract's statuses", String(status));
   if (!/^iar_[0-9A-Za-z]{24}$/.test(headers.get("Request-Id") ?? "")) violation("Request-Id", "missing");
   if (headers.get("Cache-Control") !== "no-store") violation("Cache-Control", "not no-store");
-  if (headers.get("Content-Type") !== JSON_TYPE)
-    violation("JSON always", headers.get("Content-Type") ?? "none");
+  const type = headers.get("Content-Type") ?? "none";
+  const isText =
+    status === 200 && EXPORT_TYPES.includes(type) && request.route?.answers[200]?.def.type === "string";
+  if (!isText && type !== JSON_TYPE) violation("JSON always", type);
   for (const [name, value] of headers) {
     if (/^(access-control-|set-cookie|location|x-injected|server|x-powered)/i.test(name)) {
       violation("no such header", `${name}: ${value}`);
@@ -55,7 +59,7 @@ export function judge(request: HostileRequest, answer: GivenAnswer, facts: Facts
   if (request.method.toUpperCase() === "HEAD") {
     if (text !== "") violation("HEAD has no body", text.slice(0, 100));
   } else {
-    const body = parsed(text);
+    const body = isText ? text : parsed(text);
     if (status >= 400) judgeProblem(answer, body, violation);
     else if (request.route !== null && isRoutes(request, request.route)) {
       const schema = request.route.answers[status];

@@ -104,7 +104,7 @@ describe("while D1 is down", () => {
     d1("hangs");
     hurry();
     expect((await app.refund(charge, { amount: 100 }, stale)).body.status).toBe("succeeded");
-    for (const path of ["/v1/charges", "/v1/events", "/v1/deliveries"]) {
+    for (const path of ["/v1/charges", "/v1/refunds", "/v1/events", "/v1/deliveries"]) {
       expectUnavailable(await app.get(path));
     }
     expectUnavailable(await app.get(`/v1/charges/${charge.id}`, unseen));

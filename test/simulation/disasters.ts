@@ -1,6 +1,7 @@
 // F23: what no crash explains. A ledger loses everything, or goes back to an older state; or D1 goes back to an older
 // backup. What nobody else has cannot come back, so these strike where the other side knows everything; and one kind is
 // enough for a day.
+import type { Batches } from "./batches.ts";
 import { rotateKeys } from "./faults.ts";
 import type { Sale } from "./sale.ts";
 import type { Service } from "./service.ts";
@@ -8,14 +9,20 @@ import type { World } from "./world.ts";
 
 const MINUTE = 60_000;
 
-export function strike(world: World, service: Service, sales: readonly Sale[], until: number): void {
+export function strike(
+  world: World,
+  service: Service,
+  batches: Batches,
+  sales: readonly Sale[],
+  until: number,
+): void {
   const { dice } = world;
   const kind = dice.next();
   const payments = [...world.channel.payments.values()].map(({ transactionNo }) => transactionNo);
   const twins = new Set(payments).size < payments.length;
   // What D1 had been told of keys and of payments is nowhere else.
   if (kind < 0.15 && !twins) {
-    restoreD1(world, service, until);
+    restoreD1(world, service, batches, until);
     return;
   }
   rotateKeys(world, until);
@@ -50,15 +57,17 @@ function rollBack(world: World, sales: readonly Sale[], until: number): void {
   });
 }
 
-/** D1 goes back to what it was some minutes before. A promise that only it knew would be gone. */
-function restoreD1(world: World, service: Service, until: number): void {
+/** D1 goes back to what it was some minutes before. A promise or a batch that only it knew would be gone. */
+function restoreD1(world: World, service: Service, batches: Batches, until: number): void {
   const { dice, clock, d1 } = world;
   const at = dice.between(clock.time, until);
   clock.at(at, () => {
     const snapshot = d1.snapshot();
     const promised = service.promised();
+    const kept = batches.kept();
     clock.at(at + dice.between(MINUTE / 2, 5 * MINUTE), () => {
       for (const refund of service.promised()) if (!promised.has(refund)) return;
+      if (batches.kept() > kept) return;
       d1.restore(snapshot);
       world.counts.d1Restored += 1;
       world.note("D1 was restored");

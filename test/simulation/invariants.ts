@@ -1,6 +1,7 @@
 // What must hold once everything has come to rest: ledgers, D1 and the channel's books tell one story.
 import type { Charge } from "../../src/charges/charge.ts";
 import { type Refund, refundOrderNo, statusOf, type TimelineEntry } from "../../src/refunds/refund.ts";
+import type { Batches } from "./batches.ts";
 import type { Clients, Told, ToldDispute } from "./clients.ts";
 import { awaits, type Deciders, landingsOf, wasStopped } from "./deciders.ts";
 import type { Sale } from "./sale.ts";
@@ -14,8 +15,7 @@ export async function checkAtRest(
   world: World,
   service: Service,
   sales: readonly Sale[],
-  clients: Clients,
-  deciders: Deciders,
+  { clients, deciders, batches }: { clients: Clients; deciders: Deciders; batches: Batches },
 ): Promise<void> {
   const everything = new Map<string, Refund>();
   for (const sale of sales) {
@@ -41,7 +41,8 @@ export async function checkAtRest(
     await checkPages(world, service, sale, list);
     await clients.look(sale);
   }
-  checkTold(world, service, everything, clients.told);
+  checkTold(world, service, everything, [...clients.told, ...batches.told]);
+  batches.check(everything);
   checkAsked(world, everything, clients);
   checkNumbers(world, everything);
   const rows = world.d1.rows("SELECT count(*) AS n FROM refunds")[0]?.n;
@@ -345,6 +346,8 @@ function checkTold(
 function checkAsked(world: World, refunds: Map<string, Refund>, { asked }: Clients): void {
   const made = new Map<string, string[]>();
   for (const refund of refunds.values()) {
+    // Whether a batch has asked for it is checked there.
+    if (refund.batch !== undefined) continue;
     const word = refund.metadata.word ?? "";
     const request = asked.get(word);
     if (request === undefined || request.charge !== world.observer.born.get(refund.id)?.charge) {

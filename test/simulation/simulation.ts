@@ -1,5 +1,6 @@
 // One run: a world with its merchants, a storm of faults, healing, rest, and the invariants. The seed decides everything,
 // so a run that breaks something can be watched again.
+import { Batches } from "./batches.ts";
 import { Clients } from "./clients.ts";
 import { Deciders } from "./deciders.ts";
 import { strike } from "./disasters.ts";
@@ -43,6 +44,7 @@ export interface Outcome {
   rejected: number;
   /** Charges of which the whole was taken back. */
   reversals: number;
+  batches: number;
   /** Ledgers that lost all they had. */
   lost: number;
   /** Ledgers that went back to an older state, D1s that did, and calls to ledgers older than their callers. */
@@ -77,6 +79,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   const clients = new Clients(world, service);
   const people = new People(world, service);
   const deciders = new Deciders(world, service);
+  const batches = new Batches(world, service);
 
   watchProjection(world);
   const opening = openMerchants(world);
@@ -93,7 +96,8 @@ async function story(world: World, seed: number): Promise<Outcome> {
   service.sweepUntil(clock.time + 60 * DAY);
   people.workUntil(sales, stormEnds);
   deciders.workUntil(sales, stormEnds);
-  strike(world, service, sales, stormEnds);
+  strike(world, service, batches, sales, stormEnds);
+  batches.send(sales, stormEnds);
   for (const { sale, paid } of sold) {
     if (!paid) clock.at(dice.between(clock.time, stormEnds), () => void pay(world, service, sale));
     for (let n = dice.between(2, 5); n > 0; n--) {
@@ -152,7 +156,7 @@ async function story(world: World, seed: number): Promise<Outcome> {
   if (world.counts.alarms - before > sales.length) {
     world.violation(`I8: ${world.counts.alarms - before} alarms at rest`);
   }
-  const checks = checkAtRest(world, service, sales, clients, deciders);
+  const checks = checkAtRest(world, service, sales, { clients, deciders, batches });
   await clock.run(clock.time + 10 * MINUTE);
   await checks;
   await service.forget();
@@ -185,6 +189,7 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
     approved: world.observer.approved,
     rejected: world.observer.rejected,
     reversals: world.observer.reversals,
+    batches: Number(world.d1.rows("SELECT count(*) AS n FROM batch_refunds")[0]?.n),
     lost: world.counts.lost,
     rolledBack: world.counts.rolledBack,
     d1Restored: world.counts.d1Restored,
@@ -202,7 +207,7 @@ function watchProjection(world: World): void {
     CREATE TRIGGER simulated_refunds BEFORE UPDATE ON refunds
       WHEN NEW.version < OLD.version OR (NEW.version = OLD.version AND NEW.state <> OLD.state
         AND NOT EXISTS (SELECT 1 FROM simulated_rollbacks WHERE charge = NEW.charge)) BEGIN
-      INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
+      INSERT INTO simulated_violations VALUES ('I11: D1 went back from ' || OLD.state || ' to ' || NEW.state || ', version ' || NEW.version || ' of ' || NEW.id || OLD.doc || ' NEW ' || NEW.doc);
     END;
     CREATE TRIGGER simulated_timelines BEFORE UPDATE ON refund_timeline BEGIN
       INSERT INTO simulated_violations VALUES ('version ' || NEW.version || ' of ' || NEW.refund || ' was changed in D1');

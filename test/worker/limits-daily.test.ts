@@ -215,6 +215,27 @@ describe("limits", () => {
     expect(asked.mock.calls.length + told.mock.calls.length).toBe(0);
   });
 
+  it("are counted by an index that holds all of it: no row is read, and nothing is scanned", async () => {
+    const app = await TestApp.create();
+    await limitsOf(app);
+    const prepare = vi.spyOn(env.DB, "prepare");
+    await limitsOf(app);
+    const queries = prepare.mock.calls.map(([query]) => query);
+    prepare.mockRestore();
+    const plans = await env.DB.batch<{ detail: string }>(
+      queries.map((query) =>
+        env.DB.prepare(`explain query plan ${query}`).bind(...[...query.matchAll(/\?/g)].map(() => null)),
+      ),
+    );
+    expect(plans.flatMap(({ results }) => results.map(({ detail }) => detail))).toEqual([
+      "SEARCH refunds USING COVERING INDEX refunds_created (app=? AND livemode=? AND created>?)",
+      "USE TEMP B-TREE FOR GROUP BY",
+      "SEARCH refunds USING COVERING INDEX refunds_id (app=? AND livemode=? AND id=?)",
+      expect.stringMatching(/^LIST SUBQUERY/),
+      expect.stringMatching(/^SCAN json_each VIRTUAL TABLE/),
+    ]);
+  });
+
   it("cost a refund no question as long as the lease lasts", async () => {
     const asked = vi.spyOn(RefundBudget.prototype, "lease");
     const app = await TestApp.create({

@@ -239,7 +239,11 @@ describe("an index that has not the order of the list", () => {
     ["/v1/refunds?sort=-amount&status=failed&created[gte]=5", "refunds USING INDEX refunds_unsettled"],
     ["/v1/refunds?amount[gte]=5&channel=wx", "refunds USING INDEX refunds_amount"],
     ["/v1/charges?sort=amount&channel=wx", "charges USING INDEX charges_channel"],
-    ["/v1/events?type=refund.failed,refund.created", "events USING INDEX events_type"],
+    ["/v1/events?type=refund.failed,refund.created", `events USING INDEX events_type (${MINE} AND type=?)`],
+    [
+      "/v1/events?type[]=refund.failed&type[]=refund.created&created[gte]=5",
+      `events USING INDEX events_type (${MINE} AND type=? AND created>?)`,
+    ],
   ])("is taken while it leads to few rows: %s, by %s", async (path, step) => {
     const plan = await planOf(path);
     expect(plan).toContainEqual(expect.stringContaining(`SEARCH ${step}`));

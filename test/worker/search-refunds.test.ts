@@ -333,3 +333,17 @@ describe("a search for refunds", () => {
     expect(ids).toHaveLength(all.length);
   });
 });
+
+describe("a refund by its id alone", () => {
+  it("is found at once by whoever was told the id, also before its channel has answered", async () => {
+    const app = await TestApp.create();
+    const charge = await app.charge();
+    const made = await app.refund(
+      charge,
+      { amount: 100, description: "[sandbox:slow:3000]" },
+      { headers: { Prefer: "respond-async" } },
+    );
+    const found = await app.get<RefundObject>(`/v1/refunds/${made.body.id}`);
+    expect(found).toMatchObject({ status: 200, body: { id: made.body.id, status: "pending" } });
+  });
+});
