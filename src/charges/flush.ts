@@ -1,8 +1,9 @@
 // One atomic batch that brings D1 up to date with a ledger: refunds and the charge guarded by version, events and a
 // delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back. What D1 has
 // under the same version is the same, unless the ledger has been rolled back since: then the ledger's is what counts.
-import { and, count, eq, sql } from "drizzle-orm";
+import { and, count, eq, ne, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
+import { batchRefunds } from "../batches/table.ts";
 import type { Database } from "../db/client.ts";
 import { type Approval, isFinal, type Refund, statusOf } from "../refunds/refund.ts";
 import { SEARCHED_REFUNDS } from "../refunds/search.ts";
@@ -29,6 +30,7 @@ export async function flushToD1(
     );
   const writes: BatchItem<"sqlite">[] = [
     upsertCharge(db, batch),
+    ...batch.refunds.flatMap((refund) => reopenBatch(db, charge, refund)),
     ...batch.refunds.map((refund) => upsertRefund(db, charge, refund)),
     ...insertTimeline(db, charge, batch.refunds),
     ...insertTerms(db, SEARCHED_CHARGES, charge, isUntold(charge, batch.synced) ? [charge] : []),
@@ -101,6 +103,25 @@ function upsertCharge(db: Database, batch: FlushBatch) {
       set: { ...projected, ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, ${batch.now})` },
       setWhere: sql`excluded.version >= ${charges.version}`,
     });
+}
+
+/**
+ * A batch whose refund goes on to another state is being processed again, if it was not: then the cron finds it also when
+ * nobody wakes it. To be run before the refund itself is written.
+ */
+function reopenBatch(db: Database, { app, livemode }: Charge, { id, batch, state }: Refund) {
+  if (batch === undefined) return [];
+  const { app: ofApp, livemode: ofMode, id: ofBatch, state: batchState } = batchRefunds;
+  const moves = sql`exists (select 1 from ${refunds} where ${refunds.app} = ${app}
+    and ${refunds.livemode} = ${livemode ? 1 : 0} and ${refunds.id} = ${id} and ${refunds.state} <> ${state})`;
+  return [
+    db
+      .update(batchRefunds)
+      .set({ state: "processing", timeSucceeded: null })
+      .where(
+        and(eq(ofApp, app), eq(ofMode, livemode), eq(ofBatch, batch), ne(batchState, "processing"), moves),
+      ),
+  ];
 }
 
 /** What ended undecided does not wait for approval any more. */

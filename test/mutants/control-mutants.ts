@@ -1,6 +1,8 @@
-// Ledgers that let out what is held back, or tell something else of it than what happened.
+// Ledgers that let out what is held back, or tell something else of it than what happened; and batches that do.
 import type { Mutant } from "./mutant.ts";
 
+const BATCH = "src/batches/batch.ts";
+const BATCHES = "src/batches/repository.ts";
 const BOOK = "src/charges/book.ts";
 const DECISIONS = "src/charges/decisions.ts";
 const DRIVER = "src/charges/driver.ts";
@@ -194,6 +196,36 @@ export const CONTROL_MUTANTS: Mutant[] = [
         find: "({ id, timeline = [] }) =>\n    timeline.map(",
         replace:
           "({ id, synced, timeline = [] }) =>\n    timeline.filter(({ version }) => version > synced).map(",
+      },
+    ],
+  },
+  {
+    name: "calls a batch ended before all of its refunds are made",
+    why: "the merchant closes orders whose money never went back",
+    layers: ["L2"],
+    patches: [
+      {
+        file: BATCH,
+        find: "if (refunds.length < batch.items.length || !refunds.every(isFinal)) return null;",
+        replace: "if (refunds.length === 0 || !refunds.every(isFinal)) return null;",
+      },
+      {
+        file: BATCHES,
+        find: ") = json_array_length(",
+        replace: ") <= json_array_length(",
+      },
+    ],
+  },
+  {
+    name: "leaves a batch as it ended when a refund of it ends otherwise",
+    why: "a lost message, and the batch succeeded for ever with a refund that failed",
+    layers: ["L2"],
+    slow: true,
+    patches: [
+      {
+        file: "src/charges/flush.ts",
+        find: "    ...batch.refunds.flatMap((refund) => reopenBatch(db, charge, refund)),\n",
+        replace: "",
       },
     ],
   },

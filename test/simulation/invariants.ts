@@ -191,7 +191,8 @@ function checkProjection(world: World, charge: Charge, refunds: Refund[], freeze
       version: refund.version,
       status: statusOf(refund.state),
       state: refund.state,
-      amount: refund.amount,
+      // Made anew by a ledger that went back, it may come to something else.
+      ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { amount: refund.amount }),
       attention: refund.attention,
       ...(world.rolledBack.has(world.nameOf(charge)) ? {} : { time_succeed: refund.timeSucceed }),
       due_at: refund.dueAt,

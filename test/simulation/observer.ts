@@ -213,14 +213,17 @@ export class Observer {
     }
   }
 
-  /** A ledger that went back makes a refund anew if it is asked for again: under its id, on another day. */
+  /**
+   * A ledger that went back makes a refund anew if it is asked for again: under its id, on another day, and of what is left
+   * then if no amount was named. That no number leaves with two amounts is for the channel to see (I12).
+   */
   #isOther(
     born: { amount: number; charge: string; created: number },
     refund: Refund,
     charge: string,
   ): boolean {
-    if (born.amount !== refund.amount || born.charge !== charge) return true;
-    return born.created !== refund.created && !this.#behind.has(charge);
+    if (born.charge !== charge) return true;
+    return (born.amount !== refund.amount || born.created !== refund.created) && !this.#behind.has(charge);
   }
 
   /** A person ends only what is left to people, with a name and a reason, once; then it is watched. */

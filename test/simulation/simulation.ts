@@ -203,11 +203,12 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
 function watchProjection(world: World): void {
   world.d1.exec(`
     CREATE TABLE simulated_violations (words TEXT);
-    CREATE TABLE simulated_rollbacks (charge TEXT);
+    CREATE TABLE simulated_disasters (charge TEXT);
     CREATE TRIGGER simulated_refunds BEFORE UPDATE ON refunds
       WHEN NEW.version < OLD.version OR (NEW.version = OLD.version AND NEW.state <> OLD.state
-        AND NOT EXISTS (SELECT 1 FROM simulated_rollbacks WHERE charge = NEW.charge)) BEGIN
-      INSERT INTO simulated_violations VALUES ('I11: D1 went back from ' || OLD.state || ' to ' || NEW.state || ', version ' || NEW.version || ' of ' || NEW.id || OLD.doc || ' NEW ' || NEW.doc);
+        AND NOT EXISTS (SELECT 1 FROM simulated_disasters WHERE charge = NEW.charge)) BEGIN
+      INSERT INTO simulated_violations VALUES
+        ('I11: D1 went back to version ' || NEW.version || ' (' || NEW.state || ') of ' || NEW.id);
     END;
     CREATE TRIGGER simulated_timelines BEFORE UPDATE ON refund_timeline BEGIN
       INSERT INTO simulated_violations VALUES ('version ' || NEW.version || ' of ' || NEW.refund || ' was changed in D1');

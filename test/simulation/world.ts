@@ -281,6 +281,8 @@ export class World {
     );
     if (!this.observer.isTold(disk)) this.behind.add(charge);
     disk.wipe();
+    // Its last words may come to D1 after somebody asked there what it knew: then two stories have one version.
+    this.d1.exec(`INSERT INTO simulated_disasters VALUES ('${charge}')`);
     // Who has never told D1 of anything has done nothing yet.
     const must = mode === "live" && row?.opened != null ? "freeze" : "go on";
     this.observer.forget(disk, must, (refund) => this.#versionInD1(refund));
@@ -310,7 +312,7 @@ export class World {
     this.observer.forget(disk, "catch up", () => 0);
     this.histories.forget(name);
     this.rolledBack.add(name);
-    this.d1.exec(`INSERT INTO simulated_rollbacks VALUES ('${name.split("/")[2]}')`);
+    this.d1.exec(`INSERT INTO simulated_disasters VALUES ('${name.split("/")[2]}')`);
     this.counts.rolledBack += 1;
     this.note("rolled back", name);
     this.#schedule(disk);
