@@ -99,7 +99,9 @@ export class Allowance {
     const held = this.#leases.find(({ id }) => id === part.lease);
     if (held === undefined) return;
     held.taken = plus(held.taken, sumsOf(part), -1);
-    const left = made === null ? part : { ...part, count: 0, amount: Math.max(0, part.amount - made.amount) };
+    // One in a currency without a limit used nothing of an amount that was taken for another.
+    const used = made?.currency === part.currency ? made.amount : 0;
+    const left = { ...part, count: made === null ? part.count : 0, amount: Math.max(0, part.amount - used) };
     // Of a lease that no longer gives, nothing is free: the budget hears that it is back.
     if (held === this.#leases.at(-1)) held.free = plus(held.free, sumsOf(left));
   }

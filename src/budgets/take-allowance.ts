@@ -150,15 +150,15 @@ async function settled(
 ): Promise<CarriedOut> {
   let made = false;
   let amount = part?.amount ?? 0;
+  let currency = part?.currency ?? "";
   try {
     const answer = await carryOut(command);
     made = answer === null || ("ok" in answer && answer.ok.replayed === false);
     // An earlier try of this very request may have made it: then it comes to all that was allowed, as far as we know.
-    if (answer !== null && "ok" in answer && answer.ok.amount > 0) amount = answer.ok.amount;
+    if (answer !== null && "ok" in answer && answer.ok.amount > 0) ({ amount, currency } = answer.ok);
     return answer;
   } finally {
     if (part !== null) {
-      const { currency } = part;
       if (made) allowance.meet({ currency, amount });
       allowance.settle(part, made ? { refund: command.refund, currency, amount } : null);
     }

@@ -126,10 +126,10 @@ export interface Unhydrated {
 
 /**
  * The refund is rendered by the ledger, once: the Worker passes the text on. A reversal answers with the charge. `amount`
- * is what a refund that was made now comes to.
+ * is what a refund that was made now comes to, in the charge's `currency`.
  */
 export type CreateAnswer =
-  | { ok: { refund: string; replayed: Replayed; amount: number } }
+  | { ok: { refund: string; replayed: Replayed; amount: number; currency: string } }
   | { refusal: Refusal }
   | Unhydrated;
 

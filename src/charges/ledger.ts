@@ -100,7 +100,8 @@ export class Ledger implements LedgerSurface {
     try {
       await this.#reservations.firstVerdict(refund, call.command.waitMs);
       const rendered = call.command.reverses ? this.#renderCharge() : this.#render(refund);
-      return { ok: { refund: rendered, replayed, amount } };
+      const currency = this.#enter()?.charge.currency ?? "";
+      return { ok: { refund: rendered, replayed, amount, currency } };
     } finally {
       if (replayed === false) this.#waiting.end(refund, this.#ports.now());
     }

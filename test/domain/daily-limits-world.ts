@@ -156,7 +156,7 @@ export class DailyWorld {
     if (this.#dice.chance(this.faults.unknown)) return null;
     // A try whose answer was lost made it, and this one found it.
     const made = this.#dice.chance(0.05) ? 0 : amount;
-    return { ok: { refund: "{}", replayed: false as const, amount: made } };
+    return { ok: { refund: "{}", replayed: false as const, amount: made, currency } };
   }
 
   #make(id: string, currency: string, amount: number): void {

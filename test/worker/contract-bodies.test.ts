@@ -265,7 +265,12 @@ describe("a method or a path that there is not", () => {
     ["PATCH", "/v1/charges/ch_000000000000000000000000", ["GET", "HEAD", "POST"]],
     ["DELETE", "/v1/charges/ch_000000000000000000000000", ["GET", "HEAD", "POST"]],
     ["OPTIONS", "/v1/charges/ch_000000000000000000000000/refunds", ["GET", "HEAD", "POST"]],
-    ["POST", "/v1/charges/ch_000000000000000000000000/refunds/re_000000000000000000000000", ["GET", "HEAD"]],
+    [
+      "PUT",
+      "/v1/charges/ch_000000000000000000000000/refunds/re_000000000000000000000000",
+      ["GET", "HEAD", "POST"],
+    ],
+    ["POST", "/v1/refunds/summary", ["GET", "HEAD"]],
     ["POST", "/v1/events", ["GET", "HEAD"]],
     ["GET", "/v1/test_helpers/refunds/re_000000000000000000000000/succeed", ["POST"]],
   ])("%s %s is answered with 405 and Allow", async (method, path, allow) => {
@@ -278,7 +283,7 @@ describe("a method or a path that there is not", () => {
   });
 
   it.each([
-    ["GET", "/v1/refunds"],
+    ["GET", "/v1/refund"],
     ["POST", "/v1/charges/"],
     ["GET", "/v1/charges/ch_000000000000000000000000/refunds/"],
     ["GET", "/v2/charges"],
