@@ -47,6 +47,7 @@ const config :Workerd.Config = (
   services = [(name = "main", worker = (
     modules = [(name = "index.js", esModule = embed "index.js")],
     compatibilityDate = "2026-10-01",
+    bindings = [(name = "DB", json = "{}")],
     durableObjectNamespaces = [${namespaces.join(", ")}],
     durableObjectStorage = (inMemory = void),
   ))],

@@ -2,7 +2,7 @@
 // hydrated, so that a guessed id leaves nothing behind. Row 0 of `refunds` holds the charge, the others one refund each;
 // `outbox` holds the events D1 does not have yet. Every write happens inside the ledger's transaction.
 import type { Event, EventType } from "../events/event.ts";
-import type { Refund } from "../refunds/refund.ts";
+import { NOTHING_YET, type Refund } from "../refunds/refund.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { type Note, noted } from "../refunds/timeline.ts";
 import type { Charge, Freeze } from "./charge.ts";
@@ -44,35 +44,9 @@ export function changedRefund(refund: Refund, change: Partial<Refund>, now: numb
   return dirty({ ...refund, ...change, version: refund.version + 1 }, now);
 }
 
-/** What a refund has as null unless its row says more: rows leave it out. */
-const NOTHING = {
-  fundingSource: null,
-  refundNo: null,
-  idempotencyKey: null,
-  fingerprint: null,
-  repeats: null,
-  syncDueAt: null,
-  dueAt: null,
-  leaseUntil: null,
-  firstSubmittedAt: null,
-  lastSubmittedAt: null,
-  provisional: null,
-  contradictedAt: null,
-  askedAt: null,
-  account: null,
-  memory: null,
-  timeSucceed: null,
-  transactionNo: null,
-  failureCode: null,
-  failureMsg: null,
-  channelCode: null,
-  channelMessage: null,
-  attention: null,
-} satisfies Partial<Refund>;
-
-/** A refund as its row has it. */
+/** A refund as its row has it: nulls are left out there. */
 export function storedRefund(doc: string): Refund {
-  return { ...NOTHING, ...JSON.parse(doc) };
+  return { ...NOTHING_YET, ...JSON.parse(doc) };
 }
 
 function withoutNulls(refund: Refund): Partial<Refund> {

@@ -226,6 +226,32 @@ export interface Refund {
   watchUntil?: number;
 }
 
+/** What a refund has as null until something says more. */
+export const NOTHING_YET = {
+  fundingSource: null,
+  refundNo: null,
+  idempotencyKey: null,
+  fingerprint: null,
+  repeats: null,
+  syncDueAt: null,
+  dueAt: null,
+  leaseUntil: null,
+  firstSubmittedAt: null,
+  lastSubmittedAt: null,
+  provisional: null,
+  contradictedAt: null,
+  askedAt: null,
+  account: null,
+  memory: null,
+  timeSucceed: null,
+  transactionNo: null,
+  failureCode: null,
+  failureMsg: null,
+  channelCode: null,
+  channelMessage: null,
+  attention: null,
+} as const satisfies Partial<Refund>;
+
 /** What a person decided, who and why; `at` in ms. */
 export interface Resolution {
   outcome: "succeeded" | "failed";

@@ -6,7 +6,7 @@ import { type ChannelAccount, type ChannelFacts, channelRules } from "../channel
 import { balanceOf } from "../charges/balance.ts";
 import type { Charge, Freeze } from "../charges/charge.ts";
 import type { CreateCommand, RefundRules, Replayed } from "../charges/ledger-calls.ts";
-import { type Approval, holdsMoney, type Refund } from "./refund.ts";
+import { type Approval, holdsMoney, NOTHING_YET, type Refund } from "./refund.ts";
 import type { Refusal } from "./refusal.ts";
 import { OVERDUE_MS } from "./settle-refund.ts";
 
@@ -289,6 +289,7 @@ export function promisedRefund(command: CreateCommand, chargeAmount: number, now
 
 function blankRefund(command: CreateCommand, seq: number, now: number): Refund {
   return {
+    ...NOTHING_YET,
     id: command.refund,
     seq,
     amount: 0,
@@ -310,26 +311,10 @@ function blankRefund(command: CreateCommand, seq: number, now: number): Refund {
     version: 1,
     synced: 0,
     syncDueAt: now + SYNC_WITHIN_MS,
-    dueAt: null,
-    leaseUntil: null,
     clearToSubmit: true,
     attempts: 0,
-    firstSubmittedAt: null,
-    lastSubmittedAt: null,
     openAnswers: 0,
     inDoubt: false,
-    provisional: null,
-    contradictedAt: null,
-    askedAt: null,
-    account: null,
-    memory: null,
-    timeSucceed: null,
-    transactionNo: null,
-    failureCode: null,
-    failureMsg: null,
-    channelCode: null,
-    channelMessage: null,
-    attention: null,
     ...(command.batch === undefined ? {} : { batch: command.batch }),
   };
 }

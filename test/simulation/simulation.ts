@@ -159,6 +159,11 @@ async function story(world: World, seed: number): Promise<Outcome> {
   const checks = checkAtRest(world, service, sales, { clients, deciders, batches });
   await clock.run(clock.time + 10 * MINUTE);
   await checks;
+  // What D1 was told late, or not at all, a ledger takes for forgotten, and tells everything again.
+  const { d1Restored, rolledBack, lost } = world.counts;
+  const retold = world.alerts.get("database_behind") ?? 0;
+  if (retold > 0 && d1Restored + rolledBack + lost === 0)
+    world.violation(`D1 was taken for restored ${retold} times`);
   await service.forget();
   return outcome(world, clients, seed);
 }
@@ -199,7 +204,7 @@ function outcome(world: World, clients: Clients, seed: number): Outcome {
   };
 }
 
-/** I11, in D1: versions only grow, whoever writes. */
+/** I11, in D1: versions only grow, what was told stays, and a batch ends with its refunds, whoever writes. */
 function watchProjection(world: World): void {
   world.d1.exec(`
     CREATE TABLE simulated_violations (words TEXT);
@@ -212,6 +217,10 @@ function watchProjection(world: World): void {
     END;
     CREATE TRIGGER simulated_timelines BEFORE UPDATE ON refund_timeline BEGIN
       INSERT INTO simulated_violations VALUES ('version ' || NEW.version || ' of ' || NEW.refund || ' was changed in D1');
+    END;
+    CREATE TRIGGER simulated_batches BEFORE UPDATE ON batch_refunds WHEN NEW.status <> 'processing' AND
+      (SELECT count(*) FROM refunds WHERE batch = NEW.id AND status <> 'pending') < json_array_length(NEW.items) BEGIN
+      INSERT INTO simulated_violations VALUES (NEW.batch_no || ' ended before its refunds');
     END;
     CREATE TRIGGER simulated_charges BEFORE UPDATE ON charges WHEN NEW.version < OLD.version BEGIN
       INSERT INTO simulated_violations VALUES ('I11: D1 went back to version ' || NEW.version || ' of ' || NEW.id);
