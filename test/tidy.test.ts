@@ -117,6 +117,7 @@ const NOUNS = [
   "ids",
   "money",
   "reconciliation/command",
+  "refunds/hold-refund",
   "refunds/refund",
   "refunds/refund-page",
   "refunds/refusal",

@@ -1,7 +1,7 @@
 // What may change on a recorded charge. A repeat of its recording may only turn unpaid into paid; a correction may also
 // mend facts that money depends on, as long as no refund was ever sent to the channel.
 
-import { type Refund, wasSent } from "../refunds/refund.ts";
+import { isFinal, type Refund, wasSent } from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import type { Result } from "../result.ts";
 import type { Charge } from "./charge.ts";
@@ -24,7 +24,9 @@ export function changeCharge(
   if (transactionNo !== undefined && transactionNo !== charge.transactionNo) {
     if (charge.transactionNo !== null) {
       if (!correct) return { refusal: { code: "another_payment", transactionNo: charge.transactionNo } };
-      if (sent) return { refusal: { code: "charge_facts_final", param: "transaction_no" } };
+      if (sent || refunds.some(isHeldBack)) {
+        return { refusal: { code: "charge_facts_final", param: "transaction_no" } };
+      }
     }
     next.transactionNo = transactionNo;
   }
@@ -43,4 +45,9 @@ export function changeCharge(
   const same = JSON.stringify(next) === JSON.stringify(charge);
   if (same) return { ok: charge };
   return { ok: isDescribed ? { ...next, described: charge.version + 1 } : next };
+}
+
+/** One that was held back was asked for, and maybe approved, for this very payment: it must not go to another. */
+function isHeldBack(refund: Refund): boolean {
+  return !isFinal(refund) && (refund.approval !== undefined || refund.notBefore !== undefined);
 }

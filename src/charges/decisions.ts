@@ -3,7 +3,7 @@
 import { isFinal, type Refund, stoppedText, wasSent } from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
 import { refuse, type Situation } from "../refunds/reserve-refund.ts";
-import { actorOf, type Note } from "../refunds/timeline.ts";
+import { actorOf, isFull, type Note } from "../refunds/timeline.ts";
 import { type Book, type Books, changedRefund } from "./book.ts";
 import type { DecideCall, UpdateCall } from "./ledger-calls.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
@@ -49,6 +49,7 @@ export class Decisions {
       const isSame =
         description === refund.description && JSON.stringify(metadata) === JSON.stringify(refund.metadata);
       if (isSame) return null;
+      if (isFull(refund)) return { code: "too_many_changes", refund: refund.id };
       const now = this.#ports.now();
       const sent = wasSent(refund) ? { sentDescription: refund.sentDescription ?? refund.description } : {};
       const described = refund.version + 1;

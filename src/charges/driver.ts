@@ -3,8 +3,9 @@
 import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
 import { within } from "../deadline.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
+import { type Hold, holdOf } from "../refunds/hold-refund.ts";
 import { type Actor, holdsMoney, isFinal, type Refund, refundOrderNo, wasSent } from "../refunds/refund.ts";
-import { overdueAt, SYNC_WITHIN_MS, sendableFrom, submission } from "../refunds/reserve-refund.ts";
+import { SYNC_WITHIN_MS, sendableFrom, submission } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
 import { CHANNEL, SYSTEM, wordsOf } from "../refunds/timeline.ts";
 import { verifyPayment } from "../refunds/verify-payment.ts";
@@ -150,14 +151,17 @@ export class Driver {
         this.#ask(refund, "query");
         continue;
       }
-      if (refund.approval?.status === "required") {
-        this.#holdBack(refund, now);
+      const { charge, refunds, cover } = book;
+      const hold = holdOf(refund, { charge, refunds, freeze: cover.freeze }, now);
+      if (hold !== null) {
+        this.#holdBack(refund, hold, now);
         continue;
       }
       const others = book.refunds.filter(({ id }) => id !== refund.id);
       const spacedUntil = sendableFrom(others, this.#factsOf(book.charge, refund)?.spacingMs ?? 0);
       const sendableAt = Math.max(spacedUntil, refund.notBefore ?? 0);
-      const step = sendableAt > now ? { dueAt: sendableAt } : submission(refund, now);
+      const step =
+        sendableAt > now ? { dueAt: sendableAt } : { ...submission(refund, now), ...released(refund) };
       const next = changedRefund(refund, step, now);
       this.#books.write(() => {
         book.save(next, { cause: "sent", actor: SYSTEM, at: now });
@@ -167,15 +171,12 @@ export class Driver {
     }
   }
 
-  /** Nothing goes out without the approval it needs; from day 7 on somebody is told that it is missing. */
-  #holdBack(refund: Refund, now: number): void {
-    const isOverdue = now >= overdueAt(refund);
-    const attention = refund.attention ?? (isOverdue ? "overdue" : null);
-    const next = changedRefund(refund, { attention, dueAt: isOverdue ? null : overdueAt(refund) }, now);
+  #holdBack(refund: Refund, hold: Hold, now: number): void {
+    const next = changedRefund(refund, { ...hold }, now);
     this.#books.write(() => {
       const book = this.#books.enter();
-      book?.save(next, { cause: "overdue", actor: SYSTEM, at: now });
-      if (book && attention !== refund.attention) this.#books.addEvents(book, next, ["refund.updated"]);
+      book?.save(next, { cause: "held", actor: SYSTEM, at: now });
+      if (book && next.attention !== refund.attention) this.#books.addEvents(book, next, ["refund.updated"]);
       this.#books.arm();
     });
   }
@@ -370,6 +371,11 @@ export class Driver {
 
 function isSentBy({ account }: Refund, { id, revision }: ChannelAccount): boolean {
   return account === null || (account.id === id && account.revision === revision);
+}
+
+/** What kept it is gone. */
+function released({ state, attention }: Refund): Partial<Refund> {
+  return state === "waiting" && attention === "conflict" ? { attention: null } : {};
 }
 
 /** Whether nothing but the channel's own spacing keeps a refund from being sent. */

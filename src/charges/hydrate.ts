@@ -65,7 +65,9 @@ export function withProjection(
 function imported(refund: Refund, now: number): Refund {
   const open = refund.state !== "succeeded" && refund.state !== "failed";
   const next: Refund = { ...refund, version: refund.version + 1, synced: 0, syncDueAt: now + SYNC_WITHIN_MS };
-  if (!open) return next;
+  // What is not to be sent before a time to come cannot have left.
+  const isDelayed = refund.state === "waiting" && (refund.notBefore ?? 0) > now;
+  if (!open || isDelayed) return next;
   const firstSubmittedAt = refund.firstSubmittedAt ?? now;
   const mayHaveLeft = { inDoubt: true, clearToSubmit: false, firstSubmittedAt, lastSubmittedAt: now };
   return { ...next, ...mayHaveLeft, state: "unknown", leaseUntil: null, dueAt: now };

@@ -13,6 +13,7 @@ import {
 import type { Refusal } from "../refunds/refusal.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { settleRefund } from "../refunds/settle-refund.ts";
+import { isFull } from "../refunds/timeline.ts";
 import { balanceOf } from "./balance.ts";
 import { type Book, type Books, changedRefund, dirty } from "./book.ts";
 import type { Driver } from "./driver.ts";
@@ -51,6 +52,7 @@ export class Operations {
         if (by === call.by) return null;
         if (by !== call.from) return { code: "refund_claimed", refund: refund.id, by };
       }
+      if (isFull(refund)) return { code: "too_many_changes", refund: refund.id };
       const now = this.#ports.now();
       const actor: Actor = { type: "person", key: call.apiKey, by: call.by };
       book?.save(changedRefund(refund, { claim: { by: call.by, at: now } }, now), {

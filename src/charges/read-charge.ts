@@ -21,7 +21,7 @@ export async function readCharge(
   if (!isChargeId(charge)) throw unknown;
   const { app, livemode, settings } = principal;
   const answer = await askLedger(env, { app, livemode, charge }, settings.location_hint, (ledger) =>
-    ledger.read({ ...CALL, target }),
+    ledger.read({ ...CALL, requires: target.kind === "timeline" ? ["timeline"] : [], target }),
   );
   if ("refusal" in answer) throw new ProblemError(answer.refusal);
   if (!("unhydrated" in answer)) return answer;

@@ -12,7 +12,7 @@ export const reverseRoutes: Route[] = [
     scope: "refunds:write",
     summary: "Reverse a charge: the whole payment goes back; refused if anything of it is held",
     params: z.object({ charge: z.string() }),
-    body: z.object({ description: plainText(1, 255).default(REVERSAL), metadata: metadataSchema }),
+    body: z.strictObject({ description: plainText(1, 255).default(REVERSAL), metadata: metadataSchema }),
     answers: { 200: chargeSchema, 400: errorSchema, 402: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, body }) {
       const request = readRefundRequest(c, charge, { ...body, extra: {} });

@@ -105,8 +105,8 @@ export function describeRefusal(refusal: Refusal): Rendering {
       return {
         status: 400,
         param: refusal.param,
-        zh: `该 charge 已有退款发往渠道，不能再修改 ${refusal.param}。`,
-        en: `A refund of this charge has been sent to the channel: ${refusal.param} can no longer change.`,
+        zh: `该 charge 已有退款发往渠道或等待发出，不能再修改 ${refusal.param}。`,
+        en: `A refund of this charge has been sent to the channel, or waits to be: ${refusal.param} can no longer change.`,
       };
     case "another_payment":
       return {
@@ -201,6 +201,15 @@ export function describeRefusal(refusal: Refusal): Rendering {
         code,
         zh: `refund : ${refusal.refund} 不能由创建它的 API KEY 审批。`,
         en: `Refund ${refusal.refund} cannot be decided on with the API key that created it.`,
+      };
+    case "too_many_changes":
+      return {
+        status: 503,
+        type: "api_error",
+        code,
+        headers: { "Retry-After": "60" },
+        zh: `refund : ${refusal.refund} 的修改过多，尚未全部保存，请稍后重试。`,
+        en: `Refund ${refusal.refund} was changed too often to be recorded yet; try again later.`,
       };
     case "allowance_exceeded":
     case "unsupported":

@@ -11,7 +11,7 @@ import type { Format } from "./export-format.ts";
 import { exportRefunds } from "./export-refunds.ts";
 import { exportQuery, refuseUnknownNames } from "./export-schema.ts";
 import { begun, streamOf } from "./export-stream.ts";
-import { findRefundPosition, searchRefunds } from "./search.ts";
+import { findRefundPosition, findRefundsBehind, planRefunds } from "./search.ts";
 import { refundFilterOf } from "./search-query.ts";
 
 const MEDIA_TYPES: Record<Format, string> = {
@@ -48,10 +48,13 @@ export const refundExportRoutes: Route[] = [
           : null;
       if (cursor !== undefined && position === null) throw unknownCursor("starting_after", cursor);
       const sort = sortOf(query);
-      const pieces = exportRefunds(
-        (behind, most) => searchRefunds(db, app, livemode, filter, sort, behind, most),
-        { format, bom: query.bom === "true", limit, position },
-      );
+      const plan = await planRefunds(db, app, livemode, filter, sort);
+      const pieces = exportRefunds((behind, most) => findRefundsBehind(db, app, plan, behind, most), {
+        format,
+        bom: query.bom === "true",
+        limit,
+        position,
+      });
       const { requestId } = c.var;
       const body = streamOf(await begun(pieces), (error) => {
         const name = error instanceof Error ? error.name : "Error";

@@ -7,8 +7,8 @@ import { FORMATS } from "./export-format.ts";
 import { refundFilterQuery } from "./search-query.ts";
 
 /**
- * Of one export. A Worker may ask D1 a thousand questions for one request, and an export asks up to three for each page
- * of a thousand refunds.
+ * Of one export. A Worker may ask D1 a thousand questions for one request, and an export asks one for each page of
+ * 250 refunds.
  */
 export const EXPORTED_MAX = 100_000;
 
@@ -29,7 +29,7 @@ export const exportQuery = z.object({
 /** Refuses what is misspelt: a filter that is passed over would let everything through. Throws a problem. */
 export function refuseUnknownNames(raw: RawQuery): void {
   for (const [name, values] of Object.entries(raw)) {
-    if (name.startsWith("metadata")) continue;
+    if (name === "metadata" || name.startsWith("metadata[")) continue;
     if (!Object.hasOwn(exportQuery.shape, name))
       throw new ProblemError({ code: "unknown_parameter", param: name });
     if (values.length > 1) throw invalid(name, "只能出现一次", "it may be given once");

@@ -83,7 +83,8 @@ export const CAUSES = [
   "updated",
   /** Its ledger was lost, and took it over from D1. */
   "restored",
-  "overdue",
+  /** It is due, and kept: unapproved for seven days, or its charge has not the money for it any more. */
+  "held",
 ] as const;
 export type Cause = (typeof CAUSES)[number];
 

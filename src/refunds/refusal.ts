@@ -30,6 +30,8 @@ export type Refusal =
   | { code: "charge_facts_final"; param: string }
   /** The charge has this transaction_no already: another one is another payment. */
   | { code: "another_payment"; transactionNo: string }
+  /** D1 is away, and has to hear of what was changed before more is. */
+  | { code: "too_many_changes"; refund: string }
   /** Somebody else is at this refund by hand. */
   | { code: "refund_claimed"; refund: string; by: string }
   /** A refund that is paid by hand is claimed first. */

@@ -53,9 +53,22 @@ export const refundSchema = z.object({
 });
 export type RefundObject = z.output<typeof refundSchema>;
 
+/** The names of `extra` that no client writes. */
+const OWN_EXTRA = [
+  "channel_code",
+  "channel_message",
+  "claimed_by",
+  "resolution",
+  "approval",
+  "sent_after",
+  "batch_refund",
+] as const;
+
 /** Renders a refund; the order of the keys is part of the contract. */
 export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderNo" | "app">): RefundObject {
   const extra: Record<string, unknown> = { ...refund.extra };
+  // What stands under our names is ours.
+  for (const name of OWN_EXTRA) delete extra[name];
   if (refund.channelCode !== null) extra.channel_code = refund.channelCode;
   if (refund.channelMessage !== null) extra.channel_message = refund.channelMessage;
   if (refund.claim !== undefined) extra.claimed_by = refund.claim.by;

@@ -1,11 +1,10 @@
 // Refunds across all charges of an app and mode, from D1: which index leads to those that the filters ask for.
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { charges } from "../charges/table.ts";
 import type { Database } from "../db/client.ts";
 import type { Page } from "../http/pagination.ts";
 import { describedBy, type SearchedTable } from "../search/repository.ts";
 import {
-  allRows,
   type Condition,
   findRows,
   given,
@@ -75,27 +74,14 @@ export async function findRefunds(
 }
 
 /** The `limit` refunds behind a position in the direction of the sort; those at the start of the list when it is null. */
-export async function searchRefunds(
+export async function findRefundsBehind(
   db: Database,
   app: string,
-  livemode: boolean,
-  filter: RefundFilter,
-  sort: Sort,
+  plan: Plan,
   position: SearchPosition | null,
   limit: number,
 ): Promise<FoundRefund[]> {
-  const plan = await planRefunds(db, app, livemode, filter, sort);
   return (await findRefunds(db, app, plan, { limit, endingBefore: null }, position)).slice(0, limit);
-}
-
-/** All that a filter finds, in no order: what follows a SELECT and its columns of `refunds`. */
-export async function refundsFound(
-  db: Database,
-  app: string,
-  livemode: boolean,
-  filter: RefundFilter,
-): Promise<SQL> {
-  return allRows(await planRefunds(db, app, livemode, filter, { by: "created", ascending: false }));
 }
 
 /** Where a refund stands in every list of its app and mode. */

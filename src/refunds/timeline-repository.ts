@@ -5,10 +5,10 @@ import type { Database } from "../db/client.ts";
 import type { Refund, TimelineEntry } from "./refund.ts";
 import { refundTimeline } from "./table.ts";
 
-/**
- * One statement for everything their ledger keeps of these refunds' timelines, or none: a D1 that was put back may lack
- * what it has been told. What is there is never changed.
- */
+/** So many entries are bound at once, and no more: D1 takes 2 MB of them. */
+const INSERTED_AT_ONCE = 500;
+
+/** Statements for what D1 has not been told of these refunds: one, or none. What is there is never changed. */
 export function insertTimeline(
   db: Database,
   { app, livemode }: Pick<Charge, "app" | "livemode">,
@@ -17,15 +17,20 @@ export function insertTimeline(
   const entries = refunds.flatMap(({ id, timeline = [] }) =>
     timeline.map((entry) => ({ refund: id, entry })),
   );
-  if (entries.length === 0) return [];
-  const insert = db
-    .insert(refundTimeline)
-    .select(
-      sql`select ${app}, ${livemode ? 1 : 0}, value ->> '$.refund', value ->> '$.entry.version',
-        value ->> '$.entry.at', value -> '$.entry' from json_each(${JSON.stringify(entries)}) where true`,
-    )
-    .onConflictDoNothing();
-  return [insert];
+  const inserts = [];
+  for (let start = 0; start < entries.length; start += INSERTED_AT_ONCE) {
+    const page = JSON.stringify(entries.slice(start, start + INSERTED_AT_ONCE));
+    inserts.push(
+      db
+        .insert(refundTimeline)
+        .select(
+          sql`select ${app}, ${livemode ? 1 : 0}, value ->> '$.refund', value ->> '$.entry.version',
+            value ->> '$.entry.at', value -> '$.entry' from json_each(${page}) where true`,
+        )
+        .onConflictDoNothing(),
+    );
+  }
+  return inserts;
 }
 
 /** Everything that D1 was told of a refund, oldest first. */

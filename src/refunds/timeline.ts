@@ -6,6 +6,8 @@ import type { Actor, Cause, Refund, TimelineEntry } from "./refund.ts";
 /** How much of a refund's timeline its ledger keeps, bytes of JSON: a ledger with one refund is four pages. */
 const KEPT_MAX = 4096;
 const WORDS_MAX = 200;
+/** So many changes may wait for D1; what people may say of a refund waits beyond that. */
+const UNTOLD_MAX = 200;
 
 /** Why a refund is saved: who did what, when (ms), and in which words. */
 export interface Note {
@@ -43,6 +45,11 @@ export function noted(before: Refund | undefined, after: Refund, note: Note | nu
 /** What is not in D1 yet. */
 export function untold({ timeline = [], synced }: Refund): TimelineEntry[] {
   return timeline.filter(({ version }) => version > synced);
+}
+
+/** Whether D1 has not been told of more than a row should hold: the channel's words must still have room in it. */
+export function isFull(refund: Refund): boolean {
+  return untold(refund).length >= UNTOLD_MAX;
 }
 
 /** Whether nothing is missing from its beginning. */

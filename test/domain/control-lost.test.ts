@@ -126,8 +126,16 @@ describe("a ledger that was lost while a refund was delayed", () => {
     expect(await bench.stored(refund.id)).toMatchObject({ state: "succeeded" });
   });
 
-  it("does not cancel it as if it had never been sent: that nobody knows any more", async () => {
+  it("cancels it as long as its time has not come: it cannot have been sent", async () => {
     const refund = aRefund("waiting", { notBefore: NOW + DAY, dueAt: NOW + DAY, version: 3 });
+    const bench = await lostWith(refund);
+    expect(await decide(bench, refund, { decision: "cancel" })).toHaveProperty("ok");
+    await bench.pass(2 * DAY);
+    expect(bench.submissions).toEqual([]);
+  });
+
+  it("does not cancel it once its time has come: whether it was sent nobody knows any more", async () => {
+    const refund = aRefund("waiting", { notBefore: NOW - 1, dueAt: NOW, version: 3 });
     const bench = await lostWith(refund);
     const answer = await decide(bench, refund, { decision: "cancel" });
     expect(answer).toMatchObject({ refusal: { code: "refund_already_sent" } });

@@ -40,17 +40,17 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("an export", () => {
   it("holds each refund once and in order, as many as it may", async () => {
-    const sizes = [0, 1, 999, 1000, 1001, 2000, 2500];
+    const sizes = [0, 1, 249, 250, 251, 500, 625];
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...sizes),
-        fc.constantFrom(1, 999, 1000, 1001, 2000, 100_000),
+        fc.constantFrom(1, 249, 250, 251, 500, 100_000),
         async (length, limit) => {
           const { asked, find } = list(length);
           const stream = streamOf(await begun(exportRefunds(find, { ...ndjson, limit })), () => {});
           const ids = idsIn(await new Response(stream).text());
           expect(ids).toEqual(Array.from({ length: Math.min(length, limit) }, (_, i) => idOf(i)));
-          expect(Math.max(...asked)).toBeLessThanOrEqual(1000);
+          expect(Math.max(...asked)).toBeLessThanOrEqual(250);
         },
       ),
       { numRuns: 25 },

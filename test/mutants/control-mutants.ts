@@ -42,7 +42,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     layers: ["L2"],
     patches: [
       {
-        file: DRIVER,
+        file: "src/refunds/hold-refund.ts",
         find: 'if (refund.approval?.status === "required") {',
         replace: 'if (refund.approval?.status === "rejected") {',
       },
@@ -202,7 +202,8 @@ export const CONTROL_MUTANTS: Mutant[] = [
   {
     name: "calls a batch ended before all of its refunds are made",
     why: "the merchant closes orders whose money never went back",
-    layers: ["L2"],
+    layers: ["L1"],
+    test: "test/worker/batch-crashes.test.ts",
     patches: [
       {
         file: BATCH,

@@ -428,3 +428,38 @@ describe("an approval", () => {
     expect((await office.app.get<RefundObject>(path, live)).body).toEqual(made.body);
   });
 });
+
+describe("a refund that was approved and waits to be sent", () => {
+  it("goes to the payment it was approved for: the charge takes no other one meanwhile", async () => {
+    const office = await Office.open({ approval_limit: { cny: 1000 }, delay_seconds: 600 });
+    const charge = await office.app.charge({ transaction_no: "PAID-BY-CUSTOMER" });
+    const { body: refund } = await office.app.refund(charge, { amount: 5000 });
+    expect((await office.approve(refund)).status).toBe(200);
+    const changed = await office.app.post(`/v1/charges/${charge.id}`, { transaction_no: "PAID-BY-THIEF" });
+    expect(changed).toMatchObject({ status: 400, body: { error: { param: "transaction_no" } } });
+  });
+
+  it("goes to the payment it was asked for, while it waits for approval", async () => {
+    const office = await Office.open({ approval_limit: { cny: 1000 } });
+    const charge = await office.app.charge({ transaction_no: "PAID-BY-CUSTOMER2" });
+    const { body: refund } = await office.app.refund(charge, { amount: 5000 });
+    const changed = await office.app.post(`/v1/charges/${charge.id}`, { transaction_no: "PAID-BY-THIEF2" });
+    expect(refund.status).toBe("pending");
+    expect(changed).toMatchObject({ status: 400, body: { error: { param: "transaction_no" } } });
+  });
+});
+
+describe("what a refund says of its approval", () => {
+  it("is never what its creator wrote into `extra`", async () => {
+    const office = await Office.open({ approval_limit: { cny: 5000 } });
+    const charge = await office.app.charge();
+    const approval = { status: "approved", by: "The CFO", reason: "Seen", at: 1 };
+    const { body } = await office.app.refund(charge, {
+      amount: 100,
+      extra: { approval, resolution: { outcome: "succeeded", by: "The CFO" }, batch_refund: "br_forged" },
+    });
+    expect(body.extra).not.toHaveProperty("approval");
+    expect(body.extra).not.toHaveProperty("resolution");
+    expect(body.extra).not.toHaveProperty("batch_refund");
+  });
+});

@@ -323,3 +323,12 @@ describe("a reversal whose ledger is away", () => {
     expect(office.books.submissions).toHaveLength(1);
   });
 });
+
+describe("a reversal that is asked for with an amount", () => {
+  it("is refused: it takes the whole or nothing", async () => {
+    const office = await Office.open();
+    const charge = await office.app.charge();
+    const answer = await office.reverse(charge, { amount: 500 });
+    expect([answer.status, (await office.app.retrieveCharge(charge)).amount_refunded]).toEqual([400, 0]);
+  });
+});

@@ -1,7 +1,7 @@
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RefundObject } from "../../src/refunds/schema.ts";
-import { BASE, TestApp } from "../harness.ts";
+import { BASE, type ErrorObject, TestApp } from "../harness.ts";
 import { d1, endOutages, listen, stopListening } from "../scenarios/outage.ts";
 import { type Copy, copyRefund, projectedRefund } from "./refund-copies.ts";
 
@@ -246,4 +246,16 @@ describe("an export", () => {
     const answer = await app.get("/v1/refunds/export");
     expect([answer.status, answer.body.error.code]).toEqual([401, "scope_missing"]);
   });
+});
+
+describe("a filter that is misspelt", () => {
+  it.each(["metadata_shop=7", "metdata[shop]=7", "stauts=failed"])(
+    "%s is refused: it would let everything out",
+    async (query) => {
+      const app = await TestApp.create();
+      const answer = await app.get<ErrorObject>(`/v1/refunds/export?${query}`);
+      expect(answer.status).toBe(400);
+      expect(answer.body.error.param).toBe(query.split("=")[0]);
+    },
+  );
 });
