@@ -69,6 +69,8 @@ export interface KnownCharge {
   refunded: number;
   pending: number;
   disputed: number;
+  /** How many refunds were made of it, failed ones included. */
+  attempts: number;
 }
 
 /** What D1 believes can still be refunded. */
@@ -80,13 +82,19 @@ export function leftOf(charge: KnownCharge): number {
  * Why a charge cannot be in a batch, as far as D1 knows, in the order in which its ledger would say so. What only the
  * ledger knows is left to it, and comes too late for the request.
  */
-export function refusalOf(charge: KnownCharge, amount: number | undefined): Refusal | null {
+export function refusalOf(
+  charge: KnownCharge,
+  amount: number | undefined,
+  attemptsMax: number,
+): Refusal | null {
   const { id, freeze } = charge;
   if (freeze !== null) return { code: "charge_frozen", freeze, charge: id };
   if (!charge.paid) return { code: "charge_not_paid", charge: id };
   if (charge.reversed) return { code: "charge_reversed", charge: id };
   if (charge.refunded >= charge.amount)
     return { code: "fully_refunded", charge: id, orderNo: charge.orderNo };
+  // A promise is always kept, if only as a refund that has failed: here is where they are bounded.
+  if (charge.attempts >= attemptsMax) return { code: "too_many_refunds", limit: attemptsMax };
   const refundable = leftOf(charge);
   if (refundable > 0 && (amount ?? refundable) <= refundable) return null;
   const undisputed = charge.amount - charge.refunded - charge.pending;

@@ -1,6 +1,7 @@
 // A batch whose refunds have all ended: what it has come to, and its event if all succeeded, in one commit. The refunds
 // in D1 are the truth, so it may be called at any time and twice: of two at once one moves the batch, and a batch has one
-// event for ever. A refund that changes its outcome later takes its batch along.
+// event for ever. A refund that changes its outcome later opens its batch again in the commit that says so, and one that
+// does so meanwhile leaves it open: what nobody is woken for is found by the cron.
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { eventBody } from "../events/event.ts";
@@ -10,7 +11,7 @@ import { statusOf } from "../refunds/refund.ts";
 import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { outcomeOf } from "./batch.ts";
-import { type BatchKey, type BatchRow, findWhole, isIn, moveBatch } from "./repository.ts";
+import { type BatchKey, type BatchRow, findWhole, isStill, moveBatch } from "./repository.ts";
 import { batchObject } from "./schema.ts";
 
 const TYPE = "batch_refund.succeeded";
@@ -28,7 +29,7 @@ export async function completeBatch(
   const state = outcomeOf(batch, refunds);
   if (state === null || state === batch.state) return false;
   if (state !== "succeeded") {
-    const moved = await moveBatch(db, key, batch.state, { state, timeSucceeded: null });
+    const moved = await moveBatch(db, key, whole, { state, timeSucceeded: null });
     return moved.meta.changes > 0;
   }
   const timeSucceeded = Math.max(batch.created, ...refunds.map(({ timeSucceed }) => timeSucceed ?? 0));
@@ -47,9 +48,9 @@ export async function completeBatch(
   const body = eventBody({ id, created, livemode: key.livemode, type: TYPE, object, request: null });
   const event = { id, type: TYPE, created, batch: key.id, body } as const;
   const [, deliveries, moved] = await db.batch([
-    insertEvent(db, key, event, isIn(key, batch.state)),
+    insertEvent(db, key, event, isStill(key, whole)),
     insertDeliveries(db, key, event, now),
-    moveBatch(db, key, batch.state, { state, timeSucceeded }),
+    moveBatch(db, key, whole, { state, timeSucceeded }),
   ]);
   await wakeDeliveries(env, toWake(key, deliveries));
   return moved.meta.changes > 0;

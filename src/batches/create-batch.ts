@@ -6,7 +6,7 @@
 // too late for that: that refund comes to exist as failed, in the words of the refusal. An amount that is left out is what
 // D1 says is left now: what the client is told is what the ledger is asked for, and it refuses what is no longer there.
 import type { Principal } from "../auth/principal.ts";
-import { takeForBatch } from "../budgets/take-allowance.ts";
+import { giveBackForBatch, takeForBatch } from "../budgets/take-allowance.ts";
 import { isChargeId } from "../charges/charge.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
@@ -84,6 +84,9 @@ export async function createBatch(
     });
   });
   const stored = await insertBatch(db, batch, commands, request.requestedAt);
+  if (stored?.request !== batch.request) {
+    await giveBackForBatch(env, principal, surplusOf(items, stored?.items ?? []));
+  }
   if (stored === undefined) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
   if (stored.request !== batch.request) return repeatOf(stored, fingerprint);
   return { batch: stored, replayed: false };
@@ -92,6 +95,15 @@ export async function createBatch(
 function repeatOf(batch: BatchRow, fingerprint: string): { batch: BatchRow; replayed: boolean } {
   if (batch.fingerprint === fingerprint) return { batch, replayed: true };
   throw new ProblemError({ code: "batch_no_used", batchNo: batch.batchNo, batch: batch.id });
+}
+
+/** What is left to be made of the refunds of a batch that another one came before, where that is less than it wanted. */
+function surplusOf(wanted: readonly BatchItem[], stored: readonly BatchItem[]) {
+  const kept = new Map(stored.map(({ refund, amount }) => [refund, amount]));
+  return wanted.flatMap(({ refund, amount }) => {
+    const left = kept.get(refund) ?? 0;
+    return left < amount ? [{ refund, amount: left }] : [];
+  });
 }
 
 function refuseRepeatedCharges({ charges }: CreateBatchBody): void {
@@ -114,7 +126,7 @@ async function itemOf(
   if (settings.require_amount && amount === undefined) {
     throw invalid("charges", `${id} 缺少 amount`, `${id} comes without its amount`);
   }
-  const refusal = refusalOf(charge, amount);
+  const refusal = refusalOf(charge, amount, settings.refund_attempts_max);
   if (refusal !== null) throw new ProblemError({ code: "batch_refused", charge: id, refusal });
   return {
     charge: id,

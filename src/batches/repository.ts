@@ -57,6 +57,7 @@ export async function findSituation(
         refunded: charges.amountRefunded,
         pending: charges.amountPending,
         disputed: sql<number>`json_extract(${charges.doc}, '$.disputed')`.as("disputed"),
+        attempts: charges.highestSeq,
       })
       .from(charges)
       .where(
@@ -160,6 +161,10 @@ export async function findMade(
   return made;
 }
 
+/** The `+` keeps SQLite from walking through the app's refunds for those of the batch. */
+const madeBy = ({ app, livemode, id }: BatchKey) =>
+  and(eq(refunds.batch, id), sql`+${refunds.app} = ${app} and +${refunds.livemode} = ${livemode ? 1 : 0}`);
+
 /** A batch and its refunds, as they were in one moment. */
 export async function findWhole(
   db: Database,
@@ -170,31 +175,37 @@ export async function findWhole(
     db
       .select({ state: refunds.state, timeSucceed: refunds.timeSucceed, doc: refunds.doc })
       .from(refunds)
-      .where(
-        and(
-          eq(refunds.batch, key.id),
-          sql`+${refunds.app} = ${key.app} and +${refunds.livemode} = ${key.livemode ? 1 : 0}`,
-        ),
-      ),
+      .where(madeBy(key)),
   ]);
   return batches[0] === undefined ? null : { batch: batches[0], refunds: made };
 }
 
-/** Whether the batch is still in this state. */
-export const isIn = (key: BatchKey, state: BatchRow["state"]) =>
-  sql`exists (select 1 from ${batchRefunds} where ${and(ofBatch(key), eq(batchRefunds.state, state))})`;
+/** A batch as it was seen, with its refunds. */
+export type Seen = NonNullable<Awaited<ReturnType<typeof findWhole>>>;
 
-/** The batch goes on to what it has come to, if it is still where it was. */
+/** Whether a batch is still in the state it was seen in, and its refunds have ended as they were seen to have ended. */
+const isAsSeen = (key: BatchKey, { batch, refunds: made }: Seen) => {
+  const ended = (state: State) => made.filter((refund) => refund.state === state).length;
+  return and(
+    ofBatch(key),
+    eq(batchRefunds.state, batch.state),
+    sql`(select coalesce(sum(${refunds.state} = 'succeeded'), 0), coalesce(sum(${refunds.state} = 'failed'), 0)
+      from ${refunds} where ${madeBy(key)}) = (${ended("succeeded")}, ${ended("failed")})`,
+  );
+};
+
+/** The same, as a condition of another statement. */
+export const isStill = (key: BatchKey, seen: Seen) =>
+  sql`exists (select 1 from ${batchRefunds} where ${isAsSeen(key, seen)})`;
+
+/** The batch goes on to what it has come to, unless something of it has changed since it was seen. */
 export function moveBatch(
   db: Database,
   key: BatchKey,
-  from: BatchRow["state"],
+  seen: Seen,
   to: Pick<BatchRow, "state" | "timeSucceeded">,
 ) {
-  return db
-    .update(batchRefunds)
-    .set(to)
-    .where(and(ofBatch(key), eq(batchRefunds.state, from)));
+  return db.update(batchRefunds).set(to).where(isAsSeen(key, seen));
 }
 
 /** Batches that are being processed although every refund of theirs has ended, the oldest first. */

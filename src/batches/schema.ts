@@ -24,8 +24,8 @@ const itemSchema = z.preprocess(
 
 export const createBatchSchema = z.object({
   app: z.union([z.string(), z.object({ id: z.string() })]).nullish(),
-  batch_no: z.string().regex(/^[0-9A-Za-z]{3,24}$/),
-  charges: z.array(itemSchema).min(1).max(BATCH_MAX),
+  batch_no: z.string().refine((no) => /^[0-9A-Za-z]{3,24}$/.test(no), { error: "batch_no" }),
+  charges: z.array(itemSchema).min(1).max(BATCH_MAX, { error: "too_many_charges" }),
   description: plainText(1, 255),
   metadata: metadataSchema,
 });

@@ -5,6 +5,7 @@ import type { Lease, MadeRefund, Report } from "./budget-calls.ts";
 import {
   amountOf,
   type Exceeded,
+  isNothing,
   type Limits,
   maxOf,
   type Need,
@@ -106,6 +107,11 @@ export class Allowance {
     if (held === this.#leases.at(-1)) held.free = plus(held.free, sumsOf(left));
   }
 
+  /** Counts a refund for what it has turned out to come to. */
+  count(made: MadeRefund): void {
+    this.#made.set(made.refund, made);
+  }
+
   /** What nobody has taken is given up: the next report tells it. */
   giveUp(): void {
     const held = this.#leases.at(-1);
@@ -138,16 +144,13 @@ export class Allowance {
 
   /** The budget has heard a report. */
   told(report: Report): void {
-    for (const { refund } of report.made) this.#made.delete(refund);
-    const over = new Set(report.leases.filter(isEmpty).map(({ id }) => id));
+    // What was counted otherwise meanwhile is still to be told.
+    for (const made of report.made) if (this.#made.get(made.refund) === made) this.#made.delete(made.refund);
+    const over = new Set(report.leases.filter(isNothing).map(({ id }) => id));
     this.#leases = this.#leases.filter(({ id }) => !over.has(id));
   }
 }
 
 function sumsOf({ count, currency, amount }: Part): Sums {
   return { count, amounts: { [currency]: amount } };
-}
-
-function isEmpty({ count, amounts }: Sums): boolean {
-  return count === 0 && Object.values(amounts).every((amount) => amount === 0);
 }

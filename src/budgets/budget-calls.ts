@@ -1,5 +1,5 @@
 // What crosses between the Worker's isolates and an app's budget. Every call may arrive twice, late or not at all: leases
-// and refunds go by their ids, and what is open of a lease only ever shrinks.
+// and refunds go by their ids, what is open of a lease only ever shrinks, and a refund is what it was said to be at most.
 import type { Exceeded, Limits, Need, Sums } from "./limits.ts";
 
 /** How long an isolate may take from a lease, from before it asked for it. */
@@ -36,6 +36,12 @@ export interface ReportCall {
   report: Report;
 }
 
+/** Of refunds that have room, this is all that can still be made: minor units; 0 for one that certainly never will be. */
+export interface UnbookCall {
+  owner: Owner;
+  refunds: readonly { refund: string; amount: number }[];
+}
+
 /** Asks for a lease for so many refunds of about that size, one at least, and of those in other currencies as they come. */
 export interface LeaseCall extends ReportCall {
   limits: Limits;
@@ -58,6 +64,7 @@ export type BudgetAnswer<Ok> = { ok: Ok } | { exceeded: Exceeded } | { unavailab
 export interface BudgetSurface {
   lease(call: LeaseCall): Promise<BudgetAnswer<Lease>>;
   book(call: BookCall): Promise<BudgetAnswer<null>>;
+  unbook(call: UnbookCall): Promise<null>;
   report(call: ReportCall): Promise<null>;
   /** What the refunds of the last 24 hours come to. */
   used(call: ReportCall): Promise<BudgetAnswer<Sums>>;

@@ -6,8 +6,9 @@
 // to the third; a reading of D1 moves them from the third to the first. Amounts leave the second in no other way than with
 // the end of their lease: at a reading that begins GRACE_MS after anybody may take from it, and CATCH_UP_MS after D1 was
 // last seen to fail. So a limit is exceeded only by refunds that D1 learns of later than that, and whose isolate died
-// before it could account for them, which takes it milliseconds: by one lease of each such isolate at most. What an isolate
-// lost unspent comes back with the end of its lease, and what failed with the next reading.
+// before it could account for them, which takes it milliseconds: by one lease of each such isolate at most; and by what was
+// promised while nobody could be asked (`takeForPromise`). What an isolate lost unspent comes back with the end of its
+// lease, what failed with the next reading, and what a batch wanted that was never stored when it says so.
 import type { LedgerStorage } from "../charges/ledger-ports.ts";
 import { type Sleep, within } from "../deadline.ts";
 import {
@@ -21,15 +22,19 @@ import {
   type Owner,
   type Report,
   type ReportCall,
+  type UnbookCall,
 } from "./budget-calls.ts";
 import {
   amountOf,
+  asSums,
   type Exceeded,
+  isNothing,
   type Limits,
   maxOf,
   NOTHING,
   plus,
   type Sums,
+  sumOf,
   WINDOW_SECONDS,
 } from "./limits.ts";
 
@@ -44,7 +49,9 @@ const FRESH_MS = 10_000;
 /** Between readings; longer where a reading is more work: no app has more than 10,000 rows a second read for it. */
 const SPACING_MS = 500;
 const ROWS_PER_MS = 10;
-const READ_TIMEOUT_MS = 1_000;
+/** How long anybody waits for a reading, which goes on without them: adding up millions of refunds takes seconds. */
+const READ_PATIENCE_MS = 1_000;
+const READ_TIMEOUT_MS = 10_000;
 /** After D1 failed, how long it is left alone. */
 const PAUSE_MS = 2_000;
 /** How long a call waits until D1 may be read again. */
@@ -98,7 +105,8 @@ interface Memory {
 export class Budget implements BudgetSurface {
   readonly #ports: BudgetPorts;
   #memory: Memory | null = null;
-  #underWay: Promise<boolean> | null = null;
+  /** The reading that is under way: when it began, ms, and whether it succeeds. */
+  #underWay: { at: number; ended: Promise<boolean> } | null = null;
   #pausedUntil = 0;
 
   constructor(ports: BudgetPorts) {
@@ -113,6 +121,19 @@ export class Budget implements BudgetSurface {
   async book(call: BookCall): Promise<BudgetAnswer<null>> {
     this.#hear(call.report);
     return await this.#decide(call.owner, () => this.#book(call));
+  }
+
+  async unbook({ refunds }: UnbookCall): Promise<null> {
+    const { made } = this.#enter();
+    this.#write(() => {
+      for (const { refund, amount } of refunds) {
+        const known = made.get(refund);
+        if (known === undefined || known.amount <= amount) continue;
+        if (amount === 0) this.#forgetRefund(refund);
+        else this.#keepRefund({ ...known, amount });
+      }
+    });
+    return null;
   }
 
   async report({ report }: ReportCall): Promise<null> {
@@ -169,11 +190,12 @@ export class Budget implements BudgetSurface {
   #book({ limits, refunds }: BookCall): BudgetAnswer<null> {
     const { made, reading } = this.#enter();
     if (reading === null) return { unavailable: true };
-    const unknown = refunds.filter(({ refund }) => !made.has(refund));
-    const exceeded = this.#exceeded(limits, sumOf(unknown.map(asSums)));
+    const news = refunds.filter((refund) => isNews(refund, made));
+    const known = news.flatMap(({ refund }) => made.get(refund) ?? []);
+    const exceeded = this.#exceeded(limits, plus(sumOf(news.map(asSums)), sumOf(known.map(asSums)), -1));
     if (exceeded !== null) return { exceeded };
     this.#write(() => {
-      for (const refund of unknown) this.#keepRefund(refund);
+      for (const refund of news) this.#keepRefund(refund);
     });
     return { ok: null };
   }
@@ -182,26 +204,28 @@ export class Budget implements BudgetSurface {
   #hear({ leases, made }: Report): void {
     const memory = this.#enter();
     const known = leases.filter(({ id }) => memory.leases.has(id));
-    const unknown = made.filter(({ refund }) => !memory.made.has(refund));
-    if (known.length + unknown.length === 0) return;
+    const news = made.filter((refund) => isNews(refund, memory.made));
+    if (known.length + news.length === 0) return;
     this.#write(() => {
       for (const { id, ...open } of known) this.#keepLease(shrunk(memory.leases.get(id) as KeptLease, open));
-      for (const refund of unknown) this.#keepRefund(refund);
+      for (const refund of news) this.#keepRefund(refund);
     });
   }
 
   /** The first limit that does not leave as much as is needed; null when all do. */
   #exceeded(limits: Limits, needed: Sums): Exceeded | null {
     const taken = this.#taken();
-    const left = limits.count === null ? null : limits.count - taken.count;
+    // A limit that was lowered leaves nothing, and stands in the way of nobody who needs nothing of it.
+    const left = limits.count === null ? null : Math.max(0, limits.count - taken.count);
     if (limits.count !== null && left !== null && left < needed.count) {
       const roomAt = this.#roomAt(needed.count <= limits.count);
-      return { limit: { kind: "count" }, max: limits.count, left: Math.max(0, left), roomAt };
+      return { limit: { kind: "count" }, max: limits.count, left, roomAt };
     }
     for (const [currency, amount] of Object.entries(needed.amounts)) {
       const max = maxOf(limits, currency);
-      if (max === null || amount <= max - amountOf(taken, currency)) continue;
+      if (max === null) continue;
       const left = Math.max(0, max - amountOf(taken, currency));
+      if (amount <= left) continue;
       return { limit: { kind: "amount", currency }, max, left, roomAt: this.#roomAt(amount <= max) };
     }
     return null;
@@ -221,7 +245,7 @@ export class Budget implements BudgetSurface {
     return sumOf([reading ?? NOTHING, ...leases.values(), ...[...made.values()].map(asSums)]);
   }
 
-  /** Makes sure of a reading that began at `since` or later; false if D1 cannot give one. */
+  /** Makes sure of a reading that began at `since` or later; false if D1 cannot give one, or not in time. */
   async #readSince(owner: Owner, since: number): Promise<boolean> {
     for (;;) {
       const { reading } = this.#enter();
@@ -237,13 +261,20 @@ export class Budget implements BudgetSurface {
           continue;
         }
       }
-      this.#underWay ??= this.#read(owner).finally(() => {
-        this.#underWay = null;
-      });
-      if (!(await this.#underWay)) return false;
+      this.#underWay ??= {
+        at: now,
+        ended: this.#read(owner).finally(() => {
+          this.#underWay = null;
+        }),
+      };
+      const { at, ended } = this.#underWay;
+      const patience = at + READ_PATIENCE_MS - now;
+      const outcome = patience <= 0 ? "late" : await within(this.#ports.sleep, ended, patience);
+      if (outcome === "late" || !outcome.done) return false;
     }
   }
 
+  /** Reads D1; whoever stops waiting for it finds later what it brought. */
   async #read(owner: Owner): Promise<boolean> {
     const at = this.#ports.now();
     const since = Math.floor(at / 1000) - WINDOW_SECONDS;
@@ -308,12 +339,8 @@ export class Budget implements BudgetSurface {
 
   #keepRefund(refund: MadeRefund): void {
     const kept = { ...refund, at: this.#ports.now() };
-    const doc = JSON.stringify(kept);
-    this.#ports.storage.sql.exec(
-      "INSERT OR REPLACE INTO made (refund, doc) VALUES (?, ?)",
-      refund.refund,
-      doc,
-    );
+    const { sql } = this.#ports.storage;
+    sql.exec("INSERT OR REPLACE INTO made (refund, doc) VALUES (?, ?)", kept.refund, JSON.stringify(kept));
     this.#enter().made.set(refund.refund, kept);
   }
 
@@ -350,6 +377,12 @@ function open({ sql }: BudgetPorts["storage"]): Memory {
   };
 }
 
+/** Whether this is more than is known of a refund: more of it, or another currency than it was taken to be of. */
+function isNews({ refund, currency, amount }: MadeRefund, made: ReadonlyMap<string, MadeRefund>): boolean {
+  const known = made.get(refund);
+  return known === undefined || known.currency !== currency || known.amount < amount;
+}
+
 /** A lease of which no more than this is open. */
 function shrunk(lease: KeptLease, open: Sums): KeptLease {
   const amounts = Object.keys(lease.amounts).map((currency) => [
@@ -361,16 +394,4 @@ function shrunk(lease: KeptLease, open: Sums): KeptLease {
 
 function share(left: number, wanted: number): number {
   return Math.max(0, Math.min(Math.floor(left / SHARE), wanted));
-}
-
-function asSums({ currency, amount }: { currency: string; amount: number }): Sums {
-  return { count: 1, amounts: { [currency]: amount } };
-}
-
-function sumOf(all: readonly Sums[]): Sums {
-  return all.reduce((sum, one) => plus(sum, one), NOTHING);
-}
-
-function isNothing({ count, amounts }: Sums): boolean {
-  return count === 0 && Object.values(amounts).every((amount) => amount === 0);
 }

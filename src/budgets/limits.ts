@@ -59,6 +59,18 @@ export function plus(sums: Sums, other: Sums, times: 1 | -1 = 1): Sums {
 
 export const NOTHING: Sums = { count: 0, amounts: {} };
 
+export function isNothing({ count, amounts }: Sums): boolean {
+  return count === 0 && Object.values(amounts).every((amount) => amount === 0);
+}
+
+export function asSums({ currency, amount }: Need): Sums {
+  return { count: 1, amounts: { [currency]: amount } };
+}
+
+export function sumOf(all: readonly Sums[]): Sums {
+  return all.reduce((sum, one) => plus(sum, one), NOTHING);
+}
+
 /** An allowance that lets no refund be made: what exists is found all the same. */
 export const NO_ALLOWANCE: Readonly<Record<string, number>> = { "*": 0 };
 

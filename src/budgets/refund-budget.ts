@@ -4,7 +4,7 @@ import { database } from "../db/client.ts";
 import { sleep } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { Budget } from "./budget.ts";
-import type { BookCall, BudgetSurface, LeaseCall, ReportCall } from "./budget-calls.ts";
+import type { BookCall, BudgetSurface, LeaseCall, ReportCall, UnbookCall } from "./budget-calls.ts";
 import { readUsage } from "./usage.ts";
 
 export class RefundBudget extends DurableObject<Env> implements BudgetSurface {
@@ -28,6 +28,10 @@ export class RefundBudget extends DurableObject<Env> implements BudgetSurface {
 
   book(call: BookCall) {
     return this.#budget.book(call);
+  }
+
+  unbook(call: UnbookCall) {
+    return this.#budget.unbook(call);
   }
 
   report(call: ReportCall) {

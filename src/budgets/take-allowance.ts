@@ -16,6 +16,7 @@ import {
   budgetName,
   LEASE_MS,
   type MadeRefund,
+  type UnbookCall,
 } from "./budget-calls.ts";
 import { allowanceFor, type Exceeded, type Limits, limitsOf, NO_ALLOWANCE, type Sums } from "./limits.ts";
 
@@ -84,16 +85,45 @@ export async function takeForBatch(
 ): Promise<(Record<string, number> | undefined)[]> {
   const limits = limitsOf(principal.settings);
   if (limits === null) return refunds.map(() => undefined);
-  const { app, livemode } = principal;
-  const allowance = allowanceOf(principal, allowances);
-  allowance.giveUp();
-  const report = allowance.report();
-  const call = { owner: { app, livemode }, report, limits, refunds };
-  const answer = await ask(env, principal, (budget) => budget.book(call));
-  if (!("unavailable" in answer)) allowance.told(report);
+  const answer = await book(env, principal, limits, allowanceOf(principal, allowances), refunds);
   if ("exceeded" in answer) throw new ProblemError(limitProblem(answer.exceeded));
   if ("unavailable" in answer) throw new ProblemError(UNAVAILABLE);
   return refunds.map((refund) => allowanceFor(limits, refund));
+}
+
+/**
+ * Gives back what was taken for refunds of a batch of which no more than this can still be made, 0 for nothing. What is
+ * lost on the way comes back after 24 hours. Never throws.
+ */
+export async function giveBackForBatch(
+  env: Binding,
+  principal: Principal,
+  refunds: UnbookCall["refunds"],
+): Promise<void> {
+  if (limitsOf(principal.settings) === null || refunds.length === 0) return;
+  const { app, livemode } = principal;
+  await ask(env, principal, async (budget) => ({
+    ok: await budget.unbook({ owner: { app, livemode }, refunds }),
+  }));
+}
+
+/**
+ * Takes for a refund whose ledger has not answered what it comes to beyond its part; false if there is no room for that.
+ * While the budget cannot be asked it is promised all the same, because it may have been made: so a limit is exceeded by
+ * what refunds promised while both their ledgers and the budget are away come to beyond their parts, and by no more.
+ */
+export async function takeForPromise(
+  env: Binding,
+  principal: Principal,
+  refund: MadeRefund,
+  held: Allowances = allowances,
+): Promise<boolean> {
+  const limits = limitsOf(principal.settings);
+  if (limits === null) return true;
+  const allowance = allowanceOf(principal, held);
+  const answer = await book(env, principal, limits, allowance, [refund]);
+  if ("unavailable" in answer) allowance.count(refund);
+  return !("exceeded" in answer);
 }
 
 /** Tells the budget what was made, if it has not heard; null if there is nothing to tell. Never throws. */
@@ -238,6 +268,23 @@ async function fetchLease(
   if ("ok" in answer) allowance.receive(answer.ok, askedAt + LEASE_MS);
   else allowance.refuse(answer.exceeded, need, Date.now());
   return true;
+}
+
+/** Accounts for everything, gives back what is free, and asks for room for these very refunds. */
+async function book(
+  env: Binding,
+  principal: Principal,
+  limits: Limits,
+  allowance: Allowance,
+  refunds: readonly MadeRefund[],
+): Promise<BudgetAnswer<null>> {
+  const { app, livemode } = principal;
+  allowance.giveUp();
+  const report = allowance.report();
+  const call = { owner: { app, livemode }, report, limits, refunds };
+  const answer = await ask(env, principal, (budget) => budget.book(call));
+  if (!("unavailable" in answer)) allowance.told(report);
+  return answer;
 }
 
 async function tell(env: Binding, principal: Principal, allowance: Allowance): Promise<void> {

@@ -64,7 +64,7 @@ export class Decisions {
 
   #cancel(book: Book, refund: Refund, call: DecideCall): Refusal | null {
     if (refund.state === "failed" && refund.failureCode === "refund_canceled") return null;
-    if (isFinal(refund)) return illegal(refund);
+    if (refund.state === "failed") return illegal(refund);
     if (wasSent(refund)) return { code: "refund_already_sent", refund: refund.id };
     if (refund.claim !== undefined && refund.claim.by !== call.decider.by) {
       return { code: "refund_claimed", refund: refund.id, by: refund.claim.by };

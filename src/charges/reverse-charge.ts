@@ -12,16 +12,24 @@ import { isChargeId } from "./charge.ts";
 import { findHydration } from "./repository.ts";
 import { renderView } from "./view.ts";
 
+export interface Reversed {
+  charge: string;
+  replayed: boolean;
+}
+
 /** What a reversal is called where nobody says otherwise. */
 export const REVERSAL = "撤销 Reversed";
 
-/** Answers with the rendered charge. Throws problems; none of them once the refund may exist. */
+/**
+ * Answers with the rendered charge, and whether it was reversed before. Throws problems; once the refund may exist none
+ * but 503, should D1 fail in the moment after it took the promise: the repeat finds the reversal.
+ */
 export async function reverseCharge(
   env: Env,
   principal: Principal,
   request: RefundRequest,
   random: Random,
-): Promise<string> {
+): Promise<Reversed> {
   const { charge } = request;
   const unknown = new ProblemError({ code: "not_found", object: "charge", id: charge });
   if (!isChargeId(charge)) throw unknown;
@@ -32,12 +40,12 @@ export async function reverseCharge(
     reverses: true as const,
   };
   const outcome = await carryOut(env, principal, command);
-  if ("made" in outcome) return outcome.made.refund;
+  if ("made" in outcome) return { charge: outcome.made.refund, replayed: outcome.made.replayed !== false };
   await promise(env, outcome.unknown);
   const { app, livemode } = principal;
   const known = await findHydration(database(env, app, livemode), app, livemode, charge);
   if (known === null) throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
   const view = renderView(known.charge, known.refunds, { kind: "charge" });
   if (!("ok" in view)) throw unknown;
-  return view.ok;
+  return { charge: view.ok, replayed: false };
 }

@@ -17,7 +17,8 @@ export const reverseRoutes: Route[] = [
     async handler({ c, params: { charge }, body }) {
       const request = readRefundRequest(c, charge, { ...body, extra: {} });
       const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
-      return jsonText(await reverseCharge(c.env, c.var.principal, request, random));
+      const reversed = await reverseCharge(c.env, c.var.principal, request, random);
+      return jsonText(reversed.charge, reversed.replayed ? { "Idempotent-Replayed": "true" } : {});
     },
   }),
 ];

@@ -212,6 +212,13 @@ export function describeRefusal(refusal: Refusal): Rendering {
         en: `Refund ${refusal.refund} was changed too often to be recorded yet; try again later.`,
       };
     case "allowance_exceeded":
+      return {
+        status: 503,
+        type: "api_error",
+        headers: { "Retry-After": "5" },
+        zh: "超出应用 24 小时内的退款限额。",
+        en: "The refund exceeds what the app may refund within 24 hours.",
+      };
     case "unsupported":
       return {
         status: 503,

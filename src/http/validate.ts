@@ -33,9 +33,16 @@ function refuse(result: Failure, given: unknown): undefined {
   }
   throw new ProblemError({
     code: "invalid_parameter",
-    param: String(issue.path[0] ?? "body"),
+    param: paramOf(issue.path, given),
     reason: isMissing(given, issue.path) ? ["缺少该参数", "it is required"] : reasonOf(issue),
   });
+}
+
+/** A field of the body; of a list also which entry it is: `charges[3][amount]`. */
+function paramOf([field = "body", entry, ...inner]: readonly PropertyKey[], given: unknown): string {
+  const isList = Array.isArray((given as Record<PropertyKey, unknown> | undefined)?.[field]);
+  if (!isList || typeof entry !== "number") return String(field);
+  return [String(field), ...[entry, ...inner].map((part) => `[${String(part)}]`)].join("");
 }
 
 function isMissing(given: unknown, path: readonly PropertyKey[]): boolean {
@@ -47,6 +54,8 @@ const RULES: Record<string, [zh: string, en: string]> = {
   metadata_pairs: ["最多 20 个键值对", "it may hold 20 pairs at most"],
   metadata_empty_key: ["键不能为空", "keys must not be empty"],
   metadata_characters: ["键和值合计最多 1000 个字符", "keys and values may hold 1000 characters together"],
+  batch_no: ["必须为 3 到 24 位字母或数字", "it must be 3 to 24 letters or digits"],
+  too_many_charges: ["最多 100 个", "there may be 100 at most"],
   extra_bytes: ["不能超过 4 KiB", "it may be 4 KiB at most"],
 };
 

@@ -17,7 +17,7 @@ import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import type { Random } from "../ids.ts";
-import { promise } from "../reconciliation/promise-refund.ts";
+import { promise, type Unanswered } from "../reconciliation/promise-refund.ts";
 import { rememberRefund } from "./recent-refunds.ts";
 import { featuresOf, type RefundRequest, refundCommand } from "./refund-command.ts";
 
@@ -50,12 +50,12 @@ export async function carryOut(
   env: Env,
   principal: Principal,
   command: CreateCommand,
-): Promise<{ made: Made } | { unknown: CreateCommand }> {
+): Promise<{ made: Made } | { unknown: Unanswered }> {
   rememberRefund(command);
-  const { answer, command: unknown } = await withAllowance(env, principal, command, (allowed) =>
+  const { answer, command: allowed } = await withAllowance(env, principal, command, (allowed) =>
     askToCreate(env, principal, allowed),
   );
-  if (answer === null) return { unknown };
+  if (answer === null) return { unknown: { principal, command: allowed } };
   if ("refusal" in answer) throw new ProblemError(answer.refusal);
   return { made: answer.ok };
 }

@@ -34,5 +34,6 @@ export function holdOf(
   const others = refunds.filter(({ id }) => id !== refund.id);
   const isCovered =
     freeze === null && !charge.reversed && refund.amount <= balanceOf(charge, others).refundable;
-  return isCovered ? null : { attention: "conflict", dueAt: now + LOOK_AGAIN_MS };
+  if (isCovered) return null;
+  return { attention: "conflict", dueAt: now + LOOK_AGAIN_MS };
 }

@@ -7,6 +7,7 @@ import {
   CAUSES,
   FAILURE_CODES,
   FUNDING_SOURCES,
+  isFinal,
   type Refund,
   refundOrderNo,
   STATES,
@@ -76,11 +77,13 @@ export function refundObject(refund: Refund, charge: Pick<Charge, "id" | "orderN
     const { outcome, by, reason, at } = refund.resolution;
     extra.resolution = { outcome, by, reason, at: Math.floor(at / 1000) };
   }
-  if (refund.approval !== undefined) {
+  // What ended undecided waits for nobody.
+  if (refund.approval !== undefined && !(isFinal(refund) && refund.approval.status === "required")) {
     const { status, by, reason, at } = refund.approval;
     extra.approval = { status, by, reason, at: at === null ? null : Math.floor(at / 1000) };
   }
-  if (refund.notBefore !== undefined) extra.sent_after = Math.ceil(refund.notBefore / 1000);
+  if (refund.notBefore !== undefined && refund.state === "waiting")
+    extra.sent_after = Math.ceil(refund.notBefore / 1000);
   if (refund.batch !== undefined) extra.batch_refund = refund.batch;
   return {
     id: refund.id,

@@ -8,7 +8,10 @@ import { refundTimeline } from "./table.ts";
 /** So many entries are bound at once, and no more: D1 takes 2 MB of them. */
 const INSERTED_AT_ONCE = 500;
 
-/** Statements for what D1 has not been told of these refunds: one, or none. What is there is never changed. */
+/**
+ * Statements for all that the ledger keeps of these refunds' timelines: one as a rule. What is there is never changed, and
+ * what D1 forgot in a restore is told again.
+ */
 export function insertTimeline(
   db: Database,
   { app, livemode }: Pick<Charge, "app" | "livemode">,

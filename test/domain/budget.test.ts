@@ -4,7 +4,9 @@ import { Allowance } from "../../src/budgets/allowance.ts";
 import { Budget, CATCH_UP_MS, GRACE_MS, type Usage } from "../../src/budgets/budget.ts";
 import { LEASE_MS, type LeaseCall, type Report } from "../../src/budgets/budget-calls.ts";
 import { allowanceFor, limitsOf, NO_ALLOWANCE } from "../../src/budgets/limits.ts";
+import { Dice } from "../emulators/dice.ts";
 import { Disk, openStorage } from "../simulation/storage.ts";
+import { VirtualClock } from "../simulation/virtual-clock.ts";
 
 const OWNER = { app: "app_1", livemode: false };
 const LIMITS = { count: null, amounts: { cny: 1000 } };
@@ -17,8 +19,8 @@ let disk: Disk;
 let d1: { usage: Partial<Usage>; fails: boolean; reads: number; asked: readonly string[] };
 let budget: Budget;
 
-function openBudget(): Budget {
-  const storage = openStorage(disk, {
+function storage() {
+  return openStorage(disk, {
     check: () => {},
     beforeCommit: () => {},
     afterCommit: () => {},
@@ -27,8 +29,11 @@ function openBudget(): Budget {
       throw new Error(words);
     },
   });
+}
+
+function openBudget(): Budget {
   return new Budget({
-    storage,
+    storage: storage(),
     now: () => now,
     // Whoever waits for something else first does so for ever; who only waits, waits.
     sleep: async (ms, stop) => {
@@ -158,6 +163,16 @@ describe("a refund that was made", () => {
     expect(await left()).toBe(1000);
   });
 
+  it("counts as the most that was said of it, in the currency that was said last", async () => {
+    await report({ made: [made("re_1", 300)] });
+    await report({ made: [made("re_1", 500)] });
+    await report({ made: [made("re_1", 400)] });
+    expect(await left()).toBe(500);
+    await report({ made: [{ ...made("re_1", 100), currency: "usd" }] });
+    expect(await left()).toBe(1000);
+    expect(await left({ count: 1, amounts: {} })).toBe(0);
+  });
+
   it("or may have been, stops counting after 24 hours without a trace of it", async () => {
     await report({ made: [made("re_1", 300)] });
     now += DAY_MS - 1;
@@ -168,8 +183,10 @@ describe("a refund that was made", () => {
 });
 
 describe("a batch", () => {
-  const book = (refunds: ReturnType<typeof made>[]) =>
-    budget.book({ owner: OWNER, report: TOLD_NOTHING, limits: LIMITS, refunds });
+  const book = (refunds: ReturnType<typeof made>[], limits: LeaseCall["limits"] = LIMITS) =>
+    budget.book({ owner: OWNER, report: TOLD_NOTHING, limits, refunds });
+  const unbook = (refund: string, amount: number) =>
+    budget.unbook({ owner: OWNER, refunds: [{ refund, amount }] });
 
   it("gets all of its refunds or none, and the same ones once", async () => {
     const batch = [made("re_1", 400), made("re_2", 600)];
@@ -177,6 +194,37 @@ describe("a batch", () => {
     expect(await book(batch)).toEqual({ ok: null });
     expect(await book(batch)).toEqual({ ok: null });
     expect(await left()).toBe(0);
+  });
+
+  it("that has room for a refund needs more for a larger one under the same id, and less for none", async () => {
+    expect(await book([made("re_1", 100)])).toEqual({ ok: null });
+    expect(await book([made("re_1", 1001)])).toMatchObject({ exceeded: { left: 900 } });
+    expect(await book([made("re_1", 1000)], { count: 1, amounts: { cny: 1000 } })).toEqual({ ok: null });
+    expect(await left()).toBe(0);
+    expect(await book([made("re_1", 1)])).toEqual({ ok: null });
+    expect(await left()).toBe(0);
+  });
+
+  it("needs nothing for refunds that have room, whatever has become of the limits", async () => {
+    const batch = [made("re_1", 400), made("re_2", 600)];
+    await book(batch);
+    expect(await book(batch, { count: 1, amounts: { cny: 10 } })).toEqual({ ok: null });
+    expect(await book([...batch, made("re_3", 1)], { count: 1, amounts: {} })).toMatchObject({
+      exceeded: { limit: { kind: "count" }, left: 0 },
+    });
+  });
+
+  it("gives back what will not be made of it, at once and for good", async () => {
+    await book([made("re_1", 400), made("re_2", 600)]);
+    await unbook("re_2", 100);
+    expect(await left()).toBe(500);
+    await unbook("re_2", 300);
+    await unbook("re_3", 0);
+    expect(await left()).toBe(500);
+    await unbook("re_1", 0);
+    budget = openBudget();
+    expect(await left()).toBe(900);
+    expect(await left({ count: 2, amounts: { cny: 1000 } })).toBe(900);
   });
 });
 
@@ -229,6 +277,78 @@ describe("a budget", () => {
   });
 });
 
+describe("a budget whose D1 takes three seconds to add up millions of refunds", () => {
+  const SECOND = 1_000;
+  let clock: VirtualClock;
+  let slow: Budget;
+  let answersAfter: number;
+
+  beforeEach(() => {
+    clock = new VirtualClock(START, new Dice(1));
+    answersAfter = 3 * SECOND;
+    slow = new Budget({
+      storage: storage(),
+      now: () => clock.now(),
+      sleep: (ms) => clock.sleep(ms),
+      usage: async () => {
+        d1.reads += 1;
+        await clock.sleep(answersAfter);
+        if (d1.fails) throw new Error("D1_ERROR: storage operation exceeded timeout");
+        return { count: 0, amounts: { cny: 100 }, scanned: 6_000_000, oldest: null, found: [], ...d1.usage };
+      },
+    });
+  });
+
+  /** The answer, and how long it took. */
+  async function ask(amount: number) {
+    leases += 1;
+    const [began, need] = [clock.time, { currency: "cny", amount }];
+    const call = { owner: OWNER, report: TOLD_NOTHING, limits: LIMITS, need, others: [], refunds: 1 };
+    let answer: Awaited<ReturnType<Budget["lease"]>> | undefined;
+    void slow.lease({ ...call, lease: `l${leases}` }).then((given) => {
+      answer = given;
+    });
+    await clock.run(clock.time + 60 * SECOND, () => answer !== undefined);
+    return { answer, tookMs: clock.time - began };
+  }
+
+  it("keeps nobody waiting, uses what it reads once it is there, and reads it once", async () => {
+    expect(await ask(1)).toEqual({ answer: { unavailable: true }, tookMs: SECOND });
+    expect(await ask(1)).toEqual({ answer: { unavailable: true }, tookMs: 0 });
+    await clock.run(clock.time + 2 * SECOND);
+    expect(await ask(900)).toMatchObject({ answer: { ok: { amounts: { cny: 900 } } }, tookMs: 0 });
+    expect(await ask(1)).toMatchObject({ answer: { exceeded: { left: 0 } }, tookMs: 0 });
+    expect(d1.reads).toBe(1);
+  });
+
+  it("lends from what it read last while it reads again, and gives ended leases back by the next reading", async () => {
+    await ask(1);
+    await clock.run(clock.time + 3 * SECOND);
+    await ask(300);
+    // A slow answer is no failure: nothing waits for ledgers to catch up.
+    await clock.run(clock.time + 600 * SECOND);
+    expect(await ask(500)).toMatchObject({ answer: { ok: { amounts: { cny: 500 } } }, tookMs: SECOND });
+    await clock.run(clock.time + 3 * SECOND);
+    expect(await ask(401)).toMatchObject({ answer: { exceeded: { left: 400 } } });
+  });
+
+  it("takes an answer that never comes for a failure after ten seconds, and then reads again", async () => {
+    await ask(1);
+    await clock.run(clock.time + 3 * SECOND);
+    await ask(300);
+    await clock.run(clock.time + 600 * SECOND);
+    answersAfter = 3600 * SECOND;
+    await ask(1);
+    await clock.run(clock.time + 12 * SECOND);
+    answersAfter = 3 * SECOND;
+    await ask(1);
+    await clock.run(clock.time + 3 * SECOND);
+    // D1 was away: what was made then may still be on its way to it.
+    expect(await ask(900)).toMatchObject({ answer: { exceeded: { left: 598 } } });
+    expect(d1.reads).toBe(3);
+  });
+});
+
 describe("an isolate's allowance", () => {
   const wish = (amount: number | null) => ({ currency: "cny", amount });
 
@@ -267,6 +387,15 @@ describe("an isolate's allowance", () => {
     expect(allowance.report().leases[0]).toEqual(open(0));
     allowance.told(allowance.report());
     expect(allowance.report().leases.map(({ id }) => id)).toEqual(["l2"]);
+  });
+
+  it("tells what a refund has turned out to come to, also when that is found while it tells", () => {
+    const allowance = new Allowance();
+    allowance.count(made("re_1", 20));
+    const report = allowance.report();
+    allowance.count(made("re_1", 70));
+    allowance.told(report);
+    expect(allowance.report().made).toEqual([made("re_1", 70)]);
   });
 
   it("of what is not limited is endless, and takes nothing", () => {

@@ -87,6 +87,11 @@ describe("a reservation", () => {
     });
   });
 
+  it("of a reversal takes the whole charge, also when it was promised with what D1 thought was left", () => {
+    const refund = reserved(aCommand({ amount: 6000, reverses: true }), aSituation());
+    expect(refund).toMatchObject({ amount: 10_000, reverses: true });
+  });
+
   it("waits, due at once, when no call to the channel is free", () => {
     expect(reserved(aCommand(), aSituation({ slotFree: false }))).toMatchObject({
       state: "waiting",

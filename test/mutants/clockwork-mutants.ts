@@ -303,6 +303,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     why: "what was sent since is sent as new, or never asked about",
     layers: ["L0"],
     test: "test/domain/hydrate.test.ts",
-    patches: [{ file: HYDRATE, find: "if (!open) return next;", replace: "if (next) return next;" }],
+    patches: [
+      { file: HYDRATE, find: "if (!open || isDelayed) return next;", replace: "if (next) return next;" },
+    ],
   },
 ];

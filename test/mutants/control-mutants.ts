@@ -16,6 +16,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "cancels what is on its way to the channel",
     why: "the channel pays what the books call failed",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: DECISIONS,
@@ -28,6 +29,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "lets the key that asked for a refund approve it",
     why: "one stolen key is enough",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: DECISIONS,
@@ -40,11 +42,38 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "sends what nobody has approved once it is due",
     why: "waiting long enough is all it takes",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: "src/refunds/hold-refund.ts",
         find: 'if (refund.approval?.status === "required") {',
         replace: 'if (refund.approval?.status === "rejected") {',
+      },
+    ],
+  },
+  {
+    name: "sends what waits although its charge is frozen or disputed",
+    why: "the money went another way meanwhile, and goes out twice",
+    layers: ["L0"],
+    test: "test/domain/control-money.test.ts",
+    patches: [
+      {
+        file: "src/refunds/hold-refund.ts",
+        find: "if (isCovered) return null;",
+        replace: "if (isCovered || now > 0) return null;",
+      },
+    ],
+  },
+  {
+    name: "lets a payment be exchanged under a refund that waits for approval",
+    why: "what was approved for one payer goes to another",
+    layers: ["L1"],
+    test: "test/worker/control-approval.test.ts",
+    patches: [
+      {
+        file: "src/charges/change-charge.ts",
+        find: "if (sent || refunds.some(isHeldBack)) {",
+        replace: "if (sent) {",
       },
     ],
   },
@@ -78,6 +107,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "sends at once what somebody asks about, whatever its app's delay",
     why: "the time in which it could be canceled is gone",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: DRIVER,
@@ -108,6 +138,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     name: "counts refunds that failed towards the limit",
     why: "people are asked about what needs nobody",
     layers: ["L2"],
+    slow: true,
     patches: [
       {
         file: RESERVE,
@@ -177,11 +208,11 @@ export const CONTROL_MUTANTS: Mutant[] = [
     patches: [
       {
         file: TOLD,
-        find: ".onConflictDoNothing();",
+        find: ".onConflictDoNothing(),",
         replace: `.onConflictDoUpdate({
       target: [refundTimeline.app, refundTimeline.livemode, refundTimeline.refund, refundTimeline.version, refundTimeline.at],
       set: { entry: sql\`excluded.entry\` },
-    });`,
+    }),`,
       },
     ],
   },
@@ -220,8 +251,8 @@ export const CONTROL_MUTANTS: Mutant[] = [
   {
     name: "leaves a batch as it ended when a refund of it ends otherwise",
     why: "a lost message, and the batch succeeded for ever with a refund that failed",
-    layers: ["L2"],
-    slow: true,
+    layers: ["L1"],
+    test: "test/worker/batch-crashes.test.ts",
     patches: [
       {
         file: "src/charges/flush.ts",

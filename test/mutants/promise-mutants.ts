@@ -42,7 +42,7 @@ export const PROMISE_MUTANTS: Mutant[] = [
         file: CREATE,
         find: "{ refund: await promise(env, outcome.unknown), replayed: false };",
         replace:
-          "{ refund: await promise({ ...env, COMMANDS: { send: async () => {} } } as never, { ...outcome.unknown, refund: mintId('refund', random) }).then((text) => text.replaceAll(/re_[0-9A-Za-z]{24}/g, outcome.unknown.refund)), replayed: false };",
+          "{ refund: await promise({ ...env, COMMANDS: { send: async () => {} } } as never, { ...outcome.unknown, command: { ...outcome.unknown.command, refund: mintId('refund', random) } }).then((text) => text.replaceAll(/re_[0-9A-Za-z]{24}/g, outcome.unknown.command.refund)), replayed: false };",
       },
       MINTS,
     ],

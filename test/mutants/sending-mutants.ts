@@ -71,6 +71,7 @@ export const SENDING_MUTANTS: Mutant[] = [
     name: "believes a no while an earlier attempt is in doubt",
     why: "the first attempt lands late, and the money has been given away again",
     layers: ["L0", "L2"],
+    slow: true,
     test: "test/domain/settle-refund.test.ts",
     patches: [
       {

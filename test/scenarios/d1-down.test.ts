@@ -235,6 +235,8 @@ describe("every route, while D1 is down", () => {
     "POST /v1/charges/:charge/refunds",
     "GET /v1/charges/:charge/refunds",
     "GET /v1/charges/:charge/refunds/:refund",
+    // By its id alone, of those that were made where it is asked for.
+    "GET /v1/refunds/:refund",
     "POST /v1/charges/:charge/refunds/:refund/sync",
     "POST /v1/charges/:charge/refunds/:refund/claim",
     "POST /v1/charges/:charge/refunds/:refund/resolve",

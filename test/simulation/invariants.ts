@@ -155,7 +155,8 @@ function checkDisputes(world: World, charge: Charge, told: readonly ToldDispute[
     if (one.charge !== world.nameOf(charge) || !one.acknowledged) continue;
     const dispute = known[one.id];
     // What D1 knew under the same version as a ledger that went back is not noticed.
-    if (dispute === undefined && world.rolledBack.has(one.charge)) continue;
+    const isForgotten = dispute === undefined || dispute.status === "opened";
+    if (isForgotten && world.rolledBack.has(one.charge)) continue;
     if (dispute === undefined) world.violation(`${charge.id} knows nothing of ${one.id}`);
     else if (one.status !== "opened" && dispute.status === "opened") {
       world.violation(`${one.id} of ${charge.id} was ${one.status} and is open again`);

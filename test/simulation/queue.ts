@@ -57,6 +57,8 @@ export class SimulatedQueue<Body> {
   };
   /** Whether a message of this kind may get lost. */
   mayLose: (body: Body) => boolean = () => true;
+  /** Whether a message of this kind always gets lost. */
+  isLost: (body: Body) => boolean = () => false;
   /** What becomes of a message that was tried too often. */
   giveUp: (body: Body) => void = () => {};
 
@@ -89,7 +91,7 @@ export class SimulatedQueue<Body> {
   /** Takes a message in, past the faults of sending. */
   #accept(body: Body, delayMs: number): void {
     this.counts.sent += 1;
-    if (this.#dice.chance(this.faults.lost) && this.mayLose(body)) {
+    if (this.isLost(body) || (this.#dice.chance(this.faults.lost) && this.mayLose(body))) {
       this.counts.lost += 1;
       return;
     }

@@ -134,6 +134,8 @@ export class World {
     this.commands.machine = () => this.machine();
     // While neither the ledger nor D1 takes a command, the queue is all there is: it is trusted with it.
     this.commands.mayLose = ({ command }) => command === undefined;
+    // On every other day nobody is ever woken for a batch: the cron must find it.
+    this.commands.isLost = ({ batch }) => batch !== undefined && seed % 2 === 0;
     this.commands.giveUp = (message) => this.deadLetters.push(message);
   }
 

@@ -351,6 +351,55 @@ describe("a refund of a batch", () => {
   });
 });
 
+describe("a refund of a batch that fails after it has succeeded", () => {
+  const failsNow = async (app: TestApp, batch: BatchObject, books: ReturnType<typeof freshBooks>) => {
+    const refund = batch.refunds.data[0] as RefundObject;
+    for (const entry of books.known.values()) {
+      if (entry.submission.charge === refund.charge) entry.effect = "declined";
+    }
+    await app.post(`/v1/charges/${refund.charge}/refunds/${refund.id}/sync`, {});
+    await eventually(async () => (await retrieveBatch(app, batch)).charges[0]?.status === "failed");
+  };
+
+  it("opens its batch again in the same moment, and the cron ends it when no message comes", async () => {
+    const books = freshBooks();
+    const app = await TestApp.create();
+    loseMessages();
+    const { body } = await makeBatch(app, { charges: idsOf(await charges(app, 2)) });
+    await ended(app, body);
+    await failsNow(app, body, books);
+    expect(await retrieveBatch(app, body)).toMatchObject({ status: "pending", time_succeeded: null });
+    expect((await ended(app, body)).status).toBe("partially_succeeded");
+  });
+
+  it("while its batch is being completed leaves it open: nobody is told that all have succeeded", async () => {
+    const books = freshBooks();
+    const app = await TestApp.create();
+    loseMessages();
+    const { body } = await makeBatch(app, { charges: idsOf(await charges(app, 2)) });
+    await deliver(wakeUps(app, body));
+    await eventually(async () =>
+      (await retrieveBatch(app, body)).charges.every(({ status }) => status === "succeeded"),
+    );
+    const D1 = Object.getPrototypeOf(env.DB);
+    const real = D1.batch;
+    let looks = 0;
+    spies.push(
+      vi.spyOn(D1, "batch").mockImplementation(async function (this: D1Database, statements: unknown) {
+        const answer = await real.call(this, statements as D1PreparedStatement[]);
+        if (++looks === 1) await failsNow(app, body, books);
+        return answer;
+      } as never),
+    );
+    const key = { app: app.id, livemode: false, id: body.id };
+    expect(await completeBatch(env, key, Date.now())).toBe(false);
+    restore();
+    expect(await eventsOf(app, body)).toEqual([]);
+    expect((await ended(app, body)).status).toBe("partially_succeeded");
+    expect(await eventsOf(app, body)).toEqual([]);
+  });
+});
+
 describe("the queue of commands", () => {
   it("keeps a message that is none of ours: it may be all there is of a promise", async () => {
     const result = await deliver([

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { findMade, findWhole, listEnded } from "../../src/batches/repository.ts";
 import { type BatchObject, LISTED_REFUNDS } from "../../src/batches/schema.ts";
+import type { ChargeObject } from "../../src/charges/schema.ts";
 import { database } from "../../src/db/client.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
@@ -237,6 +238,23 @@ describe("a batch is refused as a whole, and nothing of it is stored,", () => {
     ],
   ];
 
+  it("for a charge that has used up its refunds, failed ones included, which it names", async () => {
+    freshBooks();
+    const app = await TestApp.create({ settings: { refund_attempts_max: 2 } });
+    const [good, bad] = await charges(app, 2);
+    await app.refund(bad as ChargeObject, { amount: 1, description: "[sandbox:declined]" });
+    await makeBatch(app, { charges: [{ charge: bad?.id, amount: 1 }] });
+    await eventually(async () => {
+      await sweepNow();
+      const query = "SELECT highest_seq AS made FROM charges WHERE app = ? AND id = ?";
+      return (await env.DB.prepare(query).bind(app.id, bad?.id).first("made")) === 2;
+    });
+    const answer = await makeBatch<ErrorObject>(app, { charges: [good?.id, { charge: bad?.id, amount: 2 }] });
+    expect(answer.status).toBe(400);
+    expect(answer.body.error).toMatchObject({ code: "too_many_refunds", param: "charges" });
+    expect(answer.body.error.message).toContain(bad?.id);
+  });
+
   it.each(refusals)("%s, which it names", async (_, make, error) => {
     freshBooks();
     const app = await TestApp.create();
@@ -271,9 +289,9 @@ describe("a batch is refused as a whole, and nothing of it is stored,", () => {
     ["without charges", { charges: [] }, "charges"],
     ["with 101 charges", { charges: Array.from({ length: 101 }, () => charge) }, "charges"],
     ["with a charge twice", { charges: [charge, { charge, amount: 1 }] }, "charges"],
-    ["with an amount of nothing", { charges: [{ charge, amount: 0 }] }, "charges"],
-    ["with null for an amount", { charges: [{ charge, amount: null }] }, "charges"],
-    ["with an amount that is text", { charges: [{ charge, amount: "1" }] }, "charges"],
+    ["with an amount of nothing", { charges: [{ charge, amount: 0 }] }, "charges[0][amount]"],
+    ["with null for an amount", { charges: [{ charge, amount: null }] }, "charges[0][amount]"],
+    ["with an amount that is text", { charges: [{ charge, amount: "1" }] }, "charges[0][amount]"],
     ["with a misspelt amount", { charges: [{ charge, amout: 1 }] }, "amout"],
     ["with an amount beside charges that have none", { charges: [charge], amount: 5 }, "amount"],
     ["without a description", { description: undefined }, "description"],

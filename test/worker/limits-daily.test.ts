@@ -3,10 +3,12 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { budgetName } from "../../src/budgets/budget-calls.ts";
-import { RefundBudget } from "../../src/index.ts";
+import type { ChargeObject } from "../../src/charges/schema.ts";
+import { ChargeLedger, RefundBudget } from "../../src/index.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
 import { storedRefunds } from "../books.ts";
 import { type ErrorObject, eventually, type Sent, TestApp } from "../harness.ts";
+import { sweepNow } from "./batch-shop.ts";
 
 interface Limits {
   daily: {
@@ -25,6 +27,13 @@ const budgetOf = (app: TestApp, livemode = false) =>
 
 const limitsOf = async (app: TestApp, sent: Sent = {}) =>
   (await app.get<Limits>("/v1/limits", sent)).body.daily;
+
+/** The refunds that were promised and have not reached their ledgers. */
+async function promisesOf(app: TestApp): Promise<string[]> {
+  const query = "SELECT refund FROM commands WHERE app = ? AND due_at is not null";
+  const { results } = await env.DB.prepare(query).bind(app.id).all<{ refund: string }>();
+  return results.map(({ refund }) => refund);
+}
 
 async function refuse(app: TestApp, charge: { id: string }, body: Record<string, unknown>, sent: Sent = {}) {
   const answer = await app.refund<ErrorObject>(charge, body, sent);
@@ -159,7 +168,124 @@ describe("an app with a limit of the amount a day", () => {
   });
 });
 
+/** The refund once it has ended, as many of the cron's minutes later as it takes. */
+const endOf = (app: TestApp, refund: { id: string; charge: string }) =>
+  eventually(async () => {
+    await sweepNow();
+    const seen = await app.retrieveRefund(refund);
+    return seen.status !== "pending" && seen;
+  });
+
+function ledgersAway() {
+  vi.spyOn(console, "warn").mockImplementation(() => {});
+  return vi.spyOn(ChargeLedger.prototype, "create").mockRejectedValue(new Error("Network connection lost."));
+}
+
+describe("a refund that is promised while its ledger is away", () => {
+  // What an app refunds as a rule is small, and in yuan: that is what a part is guessed from.
+  const settings = { daily_amount_max: { cny: 100_000, usd: 50_000 } };
+  const smallRefund = async (app: TestApp) => app.refund(await app.charge(), { amount: 100 });
+  const wishes: [
+    string,
+    Record<string, unknown>,
+    (app: TestApp, charge: ChargeObject) => Promise<unknown>,
+  ][] = [
+    ["of all that is left", {}, (app, charge) => app.refund(charge, {})],
+    ["that reverses its charge", {}, (app, charge) => app.post(`/v1/charges/${charge.id}/reverse`, {})],
+    ["in another currency", { currency: "usd" }, (app, charge) => app.refund(charge, { amount: 50_000 })],
+  ];
+
+  it.each(wishes)("%s is made when there is room, and counts from the promise on", async (_, facts, ask) => {
+    const app = await TestApp.create({ settings });
+    await smallRefund(app);
+    const charge = await app.charge({ amount: 50_000, ...facts });
+    const away = ledgersAway();
+    await ask(app, charge);
+    away.mockRestore();
+    const { currency } = charge;
+    const used = currency === "cny" ? 50_100 : 50_000;
+    await eventually(async () => (await limitsOf(app)).amounts[currency]?.used === used);
+    const [promised] = await promisesOf(app);
+    const made = await endOf(app, { id: promised as string, charge: charge.id });
+    expect(made).toMatchObject({ status: "succeeded", amount: 50_000, failure_msg: null });
+    await eventually(async () => (await storedRefunds(app.id)).refunds === 2);
+    await eventually(async () => (await limitsOf(app)).amounts[currency]?.used === used);
+  });
+
+  it("fails when there is no room for it, and the limit holds", async () => {
+    const app = await TestApp.create({ settings: { daily_amount_max: { cny: 1000 } } });
+    await smallRefund(app);
+    const charge = await app.charge({ amount: 901 });
+    const away = ledgersAway();
+    const { body } = await app.refund(charge, {});
+    expect(body).toMatchObject({ status: "pending", amount: 901 });
+    away.mockRestore();
+    expect((await endOf(app, body)).status).toBe("failed");
+    const rest = await eventually(async () => {
+      const answer = await app.refund(charge, { amount: 900 });
+      return answer.status === 200 && answer;
+    });
+    expect(rest.body.status).toBe("succeeded");
+  });
+
+  it("and its app's budget with it, is made, and counts as soon as the budget is back", async () => {
+    const app = await TestApp.create({ settings: { daily_amount_max: { cny: 1000 } } });
+    await smallRefund(app);
+    const charge = await app.charge({ amount: 800 });
+    ledgersAway();
+    vi.spyOn(RefundBudget.prototype, "book").mockRejectedValue(new Error("Network connection lost."));
+    const { body } = await app.refund(charge, {});
+    expect(body).toMatchObject({ status: "pending", amount: 800 });
+    vi.restoreAllMocks();
+    await eventually(async () => (await limitsOf(app)).amounts.cny?.used === 900);
+    await refuse(app, await app.charge(), { amount: 101 });
+    expect((await endOf(app, body)).status).toBe("succeeded");
+  });
+});
+
 describe("a batch", () => {
+  const number = (batch_no: string, charge: { id: string }, amount: number) => ({
+    batch_no,
+    description: "Returned",
+    charges: [{ charge: charge.id, amount }],
+  });
+
+  it("that comes under the number of a smaller one needs room of its own, also when it overtakes that", async () => {
+    const app = await TestApp.create({ settings: { daily_amount_max: { cny: 1000 } } });
+    const charge = await app.charge();
+    const send = (amount: number) => app.post("/v1/batch_refunds", number("overtaken", charge, amount));
+    const D1 = Object.getPrototypeOf(env.DB);
+    const real = D1.batch;
+    let [stores, release] = [0, () => {}];
+    const overtaken = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    vi.spyOn(D1, "batch").mockImplementation(async function (this: D1Database, statements: unknown) {
+      // Storing a batch of one takes three statements: the first is slow.
+      if ((statements as unknown[]).length === 3 && ++stores === 1) await overtaken;
+      return await real.call(this, statements as D1PreparedStatement[]);
+    } as never);
+    const small = send(1);
+    await eventually(async () => stores === 1);
+    const large = await send(10_000);
+    expect([large.status, large.body.error?.code]).toEqual([400, "daily_limit_exceeded"]);
+    release();
+    expect((await small).status).toBe(200);
+  });
+
+  it("that loses its number to another one gives back the room it took", async () => {
+    const app = await TestApp.create({ settings: { daily_amount_max: { cny: 1000 } } });
+    const [one, two] = [await app.charge(), await app.charge()];
+    const answers = await Promise.all([
+      app.post("/v1/batch_refunds", number("contested", one, 10)),
+      app.post("/v1/batch_refunds", number("contested", one, 400)),
+      app.post("/v1/batch_refunds", number("contested", two, 590)),
+    ]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400]);
+    const made = [10, 400, 590][answers.findIndex(({ status }) => status === 200)];
+    expect((await limitsOf(app)).amounts.cny?.used).toBe(made);
+  });
+
   it("is made within the limits or refused whole, and a repeat of it takes nothing", async () => {
     const app = await TestApp.create({ settings: { daily_refunds_max: 3, daily_amount_max: { cny: 1000 } } });
     const charges = await Promise.all(Array.from({ length: 4 }, () => app.charge()));
@@ -215,12 +341,20 @@ describe("limits", () => {
     expect(asked.mock.calls.length + told.mock.calls.length).toBe(0);
   });
 
+  it("of an app that has none are added up once for all who ask at once", async () => {
+    const app = await TestApp.create();
+    const prepare = vi.spyOn(Object.getPrototypeOf(env.DB) as D1Database, "prepare");
+    const answers = await Promise.all(Array.from({ length: 10 }, () => app.get("/v1/limits")));
+    const sums = prepare.mock.calls.filter(([query]) => /sum\(/.test(query));
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    expect(sums).toHaveLength(1);
+  });
+
   it("are counted by an index that holds all of it: no row is read, and nothing is scanned", async () => {
     const app = await TestApp.create();
+    const prepare = vi.spyOn(Object.getPrototypeOf(env.DB) as D1Database, "prepare");
     await limitsOf(app);
-    const prepare = vi.spyOn(env.DB, "prepare");
-    await limitsOf(app);
-    const queries = prepare.mock.calls.map(([query]) => query);
+    const queries = prepare.mock.calls.map(([query]) => query).filter((query) => query.includes("refunds"));
     prepare.mockRestore();
     const plans = await env.DB.batch<{ detail: string }>(
       queries.map((query) =>

@@ -47,7 +47,7 @@ export interface Modifier {
 const TIMEOUT_MS = 50;
 const SETTLING_MS = 2000;
 
-const succeeded = ({ order }: Turn, succeededAt = order.created): Said => ({
+const succeeded = ({ order, since }: Turn, succeededAt = Math.floor(since / 1000)): Said => ({
   kind: "succeeded",
   transactionNo: transactionNoOf(order.number),
   succeededAt,
