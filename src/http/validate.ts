@@ -41,7 +41,7 @@ function refuse(result: Failure, given: unknown): undefined {
 /** A field of the body; of a list also which entry it is: `charges[3][amount]`. */
 function paramOf([field = "body", entry, ...inner]: readonly PropertyKey[], given: unknown): string {
   const isList = Array.isArray((given as Record<PropertyKey, unknown> | undefined)?.[field]);
-  if (!isList || typeof entry !== "number") return String(field);
+  if (!isList || typeof entry !== "number" || inner.length === 0) return String(field);
   return [String(field), ...[entry, ...inner].map((part) => `[${String(part)}]`)].join("");
 }
 

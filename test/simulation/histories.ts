@@ -62,7 +62,10 @@ export class Histories {
       const status = statusOf(state);
       if (status === "succeeded") refunded += amount;
       if (status === "pending") pending += amount;
-      list[seq] = { id, status, description, note: metadata.note, approval: approval?.status, failureCode };
+      const isOpen = status === "pending";
+      // What ended undecided shows no approval any more.
+      const shown = isOpen || approval?.status !== "required" ? approval?.status : undefined;
+      list[seq] = { id, status, description, note: metadata.note, approval: shown, failureCode };
     }
     const left = charge.amount - refunded - pending - charge.disputed;
     const states = this.#states.get(ledger) ?? [];

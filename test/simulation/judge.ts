@@ -77,9 +77,9 @@ function isTrue(code: Refusal["code"], refund: Refund, key: string): boolean {
   const waits = approval?.status === "required" && !isFinal;
   switch (code) {
     case "illegal_transition":
-      return isFinal;
+      return state === "failed";
     case "refund_already_sent":
-      return !isFinal && (attempts > 0 || state !== "waiting");
+      return state !== "failed" && (attempts > 0 || state !== "waiting");
     case "refund_not_awaiting_approval":
       return !waits;
     case "approval_by_creator":
