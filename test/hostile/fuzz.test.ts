@@ -6,7 +6,7 @@ import { World } from "./world.ts";
 
 const settings = (import.meta as { env?: Record<string, string | undefined> }).env ?? {};
 const SEED = Number(settings.VITE_FUZZ_SEED ?? 1);
-const REQUESTS = Number(settings.VITE_FUZZ_REQUESTS ?? 10_000);
+const REQUESTS = Number(settings.VITE_FUZZ_REQUESTS ?? 6_000);
 /** A single request of the seed, for looking at it again. */
 const INDEX = settings.VITE_FUZZ_INDEX;
 
