@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { simulate } from "./simulation.ts";
 
 /** `SIMULATION_SEEDS=5000` simulates more of them, as `npm run simulate` does. */
-const SEEDS = Array.from({ length: Number(process.env.SIMULATION_SEEDS ?? 200) }, (_, index) => index + 1);
+const SEEDS = Array.from({ length: Number(process.env.SIMULATION_SEEDS ?? 300) }, (_, index) => index + 1);
 
 describe("a simulated day with crashes, lost answers and a channel that cannot be relied on", () => {
   it.each(SEEDS)("seed %i ends with one story in ledgers, D1 and the channel's books", async (seed) => {
