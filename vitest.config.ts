@@ -90,6 +90,7 @@ export default defineConfig({
       node("simulation", ["test/simulation/**/*.test.ts"]),
       node("channels", ["test/channels/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),
+      node("tools", ["test/cli/**/*.test.ts", "test/deploy/**/*.test.ts", "test/openapi/**/*.test.ts"]),
       node("soak", ["test/soak/**/*.test.ts"]),
       // One server for all files, started once; each has it, and the machine, to itself: they look at when things happen.
       node("deliveries", ["test/deliveries/**/*.test.ts"], {

@@ -28,6 +28,11 @@ export interface Env {
   WECHATPAY_URL?: string;
   /** Host names this service answers under, separated by commas: no webhook may point back at it. */
   OWN_HOSTS?: string;
+  /** The name of this deployment, as `npm run deploy` sets it. */
+  ENVIRONMENT?: string;
+  /** Where alerts go: an operator's HTTPS webhook, and the secret that signs them. */
+  ALERT_URL?: string;
+  ALERT_SECRET?: string;
   /** Multiplies every delay of the webhook schedules; for tests. */
   RETRY_SCALE?: string;
 }

@@ -16,6 +16,14 @@ export const apiKeys = sqliteTable(
     created: integer().notNull(),
     expiresAt: integer("expires_at"),
     revokedAt: integer("revoked_at"),
+    /** The key that minted it; null when an operator did. */
+    createdBy: text("created_by"),
+    /** Unix seconds; at most an hour behind. */
+    lastUsedAt: integer("last_used_at"),
+    /** Addresses and CIDR ranges it may be used from; null for anywhere. */
+    allowedIps: text("allowed_ips", { mode: "json" }).$type<string[]>(),
+    /** The key that took its place by rotation. */
+    replacedBy: text("replaced_by"),
   },
   (t) => [index("api_keys_app").on(t.app, t.livemode)],
 );

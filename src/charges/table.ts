@@ -59,6 +59,12 @@ export const payments = sqliteTable(
   (t) => [primaryKey({ columns: [t.app, t.livemode, t.channel, t.transactionNo] })],
 );
 
+/** The environment a database was made for, one row: a deployment of another refuses to touch it. */
+export const environments = sqliteTable("environments", {
+  id: integer().primaryKey(),
+  name: text().notNull(),
+});
+
 /** The ledgers this database belongs to: a Worker with other ledgers must not move live money with it. */
 export const ledgerNamespaces = sqliteTable("ledger_namespaces", {
   id: integer().primaryKey(),
