@@ -1,17 +1,12 @@
 // What an operator changes in the database: apps, keys and settings, as SQL text. Pure but for WebCrypto.
+import { getTableColumns, getTableName } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { type AppSettings, appSettingsSchema, DEFAULT_SETTINGS } from "../src/apps/schema.ts";
-import { hashKey, mintKey } from "../src/auth/api-key.ts";
+import { apps } from "../src/apps/table.ts";
+import { isName, type Mint, mintApp, mintKeyRow } from "../src/auth/mint.ts";
 import { importPublicKey } from "../src/auth/request-signature.ts";
 import { DEFAULT_SCOPES, SCOPES, type Scope } from "../src/auth/scope.ts";
-import { mintId, type Random } from "../src/ids.ts";
-import { seal } from "../src/sealing/sealing.ts";
-import { generateSigningKeyPair } from "../src/webhooks/signature.ts";
-
-/** Where ids, keys and times come from. `now` in Unix seconds. */
-export interface Mint {
-  random: Random;
-  now: number;
-}
+import { apiKeys, signingKeys } from "../src/auth/table.ts";
 
 /** What was asked for cannot be done; the message is for the person at the terminal. */
 export class AdminError extends Error {}
@@ -45,22 +40,18 @@ export function literal(value: string | number | boolean | null): string {
 
 /** A new app with one key per mode, and per mode the RSA pair that signs its webhooks and answers, sealed. */
 export async function newApp(name: string, masterKeys: string, mint: Mint): Promise<NewApp> {
-  if (name.trim() === "" || name.length > 100 || /\p{Cc}/u.test(name)) {
-    throw new AdminError("an app's name has 1 to 100 characters");
-  }
-  const app = mintId("app", mint.random);
-  const test = await newKey(app, { livemode: false, name: "default", scopes: DEFAULT_SCOPES }, mint);
-  const live = await newKey(app, { livemode: true, name: "default", scopes: DEFAULT_SCOPES }, mint);
+  if (!isName(name)) throw new AdminError("an app's name has 1 to 100 characters");
+  const app = { name, settings: {}, parent: null };
+  const minted = await mintApp(app, { scopes: DEFAULT_SCOPES }, masterKeys, mint);
   return {
-    app,
-    testKey: test.key,
-    liveKey: live.key,
+    app: minted.row.id,
+    testKey: minted.test.key,
+    liveKey: minted.live.key,
     statements: [
-      insert("apps", { id: app, name, settings: "{}", created: mint.now }),
-      ...test.statements,
-      ...live.statements,
-      await newSigningKey(app, false, masterKeys, mint),
-      await newSigningKey(app, true, masterKeys, mint),
+      insert(apps, minted.row),
+      insert(apiKeys, minted.test.row),
+      insert(apiKeys, minted.live.row),
+      ...minted.signingKeys.map((row) => insert(signingKeys, row)),
     ],
   };
 }
@@ -71,39 +62,8 @@ export async function newKey(
   options: { livemode: boolean; name: string; scopes: readonly Scope[] },
   mint: Mint,
 ): Promise<NewKey> {
-  const key = mintKey(options.livemode, mint.random);
-  const id = mintId("apiKey", mint.random);
-  const row = {
-    hash: await hashKey(key),
-    id,
-    app,
-    livemode: options.livemode,
-    name: options.name,
-    scopes: JSON.stringify(options.scopes),
-    created: mint.now,
-    expires_at: null,
-    revoked_at: null,
-  };
-  return { id, key, statements: [insert("api_keys", row)] };
-}
-
-async function newSigningKey(
-  app: string,
-  livemode: boolean,
-  masterKeys: string,
-  mint: Mint,
-): Promise<string> {
-  const id = mintId("signingKey", mint.random);
-  const pair = await generateSigningKeyPair();
-  const context = { table: "signing_keys", row: id, app, livemode, field: "private_key" };
-  return insert("signing_keys", {
-    id,
-    app,
-    livemode,
-    public_key: pair.publicKey,
-    private_key: await seal(masterKeys, context, pair.privateKey),
-    created: mint.now,
-  });
+  const { key, row } = await mintKeyRow(app, options, mint);
+  return { id: row.id, key, statements: [insert(apiKeys, row)] };
 }
 
 /** Scopes from a list with commas. */
@@ -169,9 +129,13 @@ export function listKeys(app: string): string {
     from api_keys where app = ${literal(app)} order by livemode, created, id`;
 }
 
-function insert(table: string, row: Record<string, string | number | boolean | null>): string {
-  const values = Object.values(row).map(literal);
-  return `insert into ${table} (${Object.keys(row).join(", ")}) values (${values.join(", ")})`;
+function insert<Table extends SQLiteTable>(table: Table, row: Table["$inferSelect"]): string {
+  const columns = Object.entries(getTableColumns(table));
+  const values = columns.map(([name, column]) => {
+    const value = (row as Record<string, unknown>)[name] ?? null;
+    return literal(value === null ? null : (column.mapToDriverValue(value) as string | number));
+  });
+  return `insert into ${getTableName(table)} (${columns.map(([, { name }]) => name).join(", ")}) values (${values.join(", ")})`;
 }
 
 function jsonOf(text: string): unknown[] {

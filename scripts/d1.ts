@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deployedConfiguration } from "./deploy/configuration-file.ts";
 import { runWrangler, WranglerError } from "./wrangler.ts";
 
 /** Which database: the deployed one, or the local one in `state` (wrangler's own directory by default). */
@@ -48,7 +49,7 @@ export async function execute(target: Target, statements: readonly string[]): Pr
 }
 
 function flags(target: Target): string[] {
-  if (target.remote) return ["--remote"];
+  if (target.remote) return ["--remote", ...deployedConfiguration()];
   return target.state === undefined ? ["--local"] : ["--local", "--persist-to", target.state];
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { Mint } from "../src/auth/mint.ts";
 import { storedSettings } from "../src/auth/repository.ts";
 import { DEFAULT_SCOPES } from "../src/auth/scope.ts";
 import {
@@ -10,7 +11,6 @@ import {
   findApp,
   listApps,
   listKeys,
-  type Mint,
   newApp,
   newKey,
   parseScopes,

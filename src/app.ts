@@ -1,6 +1,8 @@
 // The HTTP API: every route of the registry behind the same admission, and one place where errors become answers.
 import { DrizzleQueryError } from "drizzle-orm";
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type Next } from "hono";
+import { appRoutes } from "./apps/routes.ts";
+import { keyRoutes } from "./auth/key-routes.ts";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
 import { rateHeaders } from "./auth/rate-limit.ts";
 import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
@@ -9,6 +11,7 @@ import { limitRoutes } from "./budgets/routes.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
 import { orphanRoutes } from "./channels/orphan-routes.ts";
 import { channelAccountRoutes } from "./channels/routes.ts";
+import { ledgerRoutes } from "./charges/ledger-routes.ts";
 import { reverseRoutes } from "./charges/reverse-routes.ts";
 import { chargeRoutes } from "./charges/routes.ts";
 import { DatabaseError } from "./db/client.ts";
@@ -17,9 +20,13 @@ import { eventRoutes } from "./events/routes.ts";
 import { admit } from "./http/admit.ts";
 import { preferredLanguage } from "./http/language.ts";
 import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
-import { type AppEnv, json, type Route } from "./http/registry.ts";
+import type { AppEnv, Route } from "./http/registry.ts";
 import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
+import { log } from "./log.ts";
+import { healthRoutes } from "./operation/health-routes.ts";
+import { metricsRoutes } from "./operation/metrics-route.ts";
+import { serverTiming } from "./operation/server-timing.ts";
 import { refundControlRoutes } from "./refunds/control-routes.ts";
 import { refundExportRoutes } from "./refunds/export-routes.ts";
 import { refundOperationRoutes } from "./refunds/operation-routes.ts";
@@ -37,6 +44,7 @@ import { statsRoutes } from "./webhooks/stats-route.ts";
 export const routes: readonly Route[] = [
   ...chargeRoutes,
   ...reverseRoutes,
+  ...ledgerRoutes,
   ...refundRoutes,
   ...refundControlRoutes,
   ...refundOperationRoutes,
@@ -56,12 +64,16 @@ export const routes: readonly Route[] = [
   ...deliveryRoutes,
   ...deadLetterRoutes,
   ...publicKeyRoutes,
+  ...appRoutes,
+  ...keyRoutes,
   ...limitRoutes,
+  ...metricsRoutes,
 ];
 
 export const app = new Hono<AppEnv>();
 
 app.use(async (c, next) => {
+  const startedAt = Date.now();
   const requestId = mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count)));
   c.set("requestId", requestId);
   c.set("language", preferredLanguage(c.req.raw.headers.get("Accept-Language"), "zh"));
@@ -69,7 +81,10 @@ app.use(async (c, next) => {
   const { headers } = c.res;
   headers.set("Request-Id", requestId);
   headers.set("Cache-Control", "no-store");
-  const { principal, rate } = c.var;
+  const { principal, rate, admittedAt } = c.var;
+  if (c.req.path.startsWith("/v1/")) {
+    headers.set("Server-Timing", serverTiming(startedAt, admittedAt, Date.now()));
+  }
   if (rate !== undefined) {
     for (const [name, value] of Object.entries(rateHeaders(rate))) headers.set(name, value);
   }
@@ -82,13 +97,13 @@ app.use(async (c, next) => {
   }
 });
 
-app.get("/healthz", () => json({ status: "ok" }));
+app.route("/", healthRoutes);
 
 app.route("/notify", noticeRoutes);
 
 for (const route of routes) {
   const { params, query, body, handler } = route;
-  const steps = [admit(route)];
+  const steps = [admit(route), markAdmitted];
   if (params !== undefined) steps.push(validate("param", params));
   if (query !== undefined) steps.push(validate("query", query));
   if (body !== undefined) steps.push(validateBody(body));
@@ -100,6 +115,12 @@ for (const route of routes) {
       body: c.req.valid("json" as never),
     } as never),
   );
+}
+
+/** From here on a request's time is its handler's. */
+async function markAdmitted(c: Context<AppEnv>, next: Next): Promise<void> {
+  c.set("admittedAt", Date.now());
+  await next();
 }
 
 app.notFound((c) => {
@@ -118,10 +139,10 @@ app.onError((error, c) => {
   // is written down.
   const isDatabase = error instanceof DrizzleQueryError || error instanceof DatabaseError;
   if (isDatabase || error.message.startsWith("D1_")) {
-    console.error(JSON.stringify({ request: c.var.requestId, failure: "d1" }));
+    log("error", { request: c.var.requestId, failure: "d1" });
     return answer(c, { code: "unavailable", retryAfterSeconds: 5 });
   }
-  console.error(JSON.stringify({ request: c.var.requestId, failure: error.name, at: placeOf(error) }));
+  log("error", { request: c.var.requestId, failure: error.name, at: placeOf(error) });
   return answer(c, { code: "internal" });
 });
 

@@ -41,3 +41,9 @@ export interface Env {
 export function isLocalDevelopment(env: Pick<Env, "LOCAL_DEV">): boolean {
   return env.LOCAL_DEV === "true";
 }
+
+/** What wrangler.toml calls a queue: an environment may end the names of its own with its name (npm run deploy). */
+export function queueRole(queue: string, environment: string | undefined): string {
+  const suffix = `-${environment}`;
+  return queue.endsWith(suffix) ? queue.slice(0, -suffix.length) : queue;
+}

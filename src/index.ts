@@ -2,7 +2,8 @@
 import { app } from "./app.ts";
 import { patient } from "./db/patience.ts";
 import type { Env } from "./env.ts";
-import { isLocalDevelopment } from "./env.ts";
+import { isLocalDevelopment, queueRole } from "./env.ts";
+import { mintId } from "./ids.ts";
 import type { CommandMessage } from "./reconciliation/command.ts";
 import { sweep } from "./reconciliation/scheduled.ts";
 import { consumeCommands } from "./reconciliation/sweep-commands.ts";
@@ -15,18 +16,13 @@ export default {
   fetch(request, env, ctx) {
     // The development flag lets requests go to loopback addresses; a deployed Worker must never run with it.
     if (isLocalDevelopment(env) && !isLoopback(new URL(request.url).hostname)) {
-      return Response.json(
-        {
-          error: { type: "api_error", message: "LOCAL_DEV is set on a deployed Worker; it refuses to run." },
-        },
-        { status: 503, headers: { "Retry-After": "60", "Cache-Control": "no-store" } },
-      );
+      return refuseToRun();
     }
     return app.fetch(request, patient(env), ctx);
   },
 
   async queue(batch, env) {
-    switch (batch.queue) {
+    switch (queueRole(batch.queue, env.ENVIRONMENT)) {
       case "webhook-deliveries":
       case "webhook-deliveries-slow":
         return consumeDeliveries(batch, patient(env));
@@ -43,6 +39,20 @@ export default {
     await sweep(controller.cron, patient(env), controller.scheduledTime);
   },
 } satisfies ExportedHandler<Env, unknown>;
+
+/** Before the app, which would have said all of this itself. */
+function refuseToRun(): Response {
+  const message = "LOCAL_DEV is set on a deployed Worker; it refuses to run.";
+  return new Response(JSON.stringify({ error: { type: "api_error", message } }), {
+    status: 503,
+    headers: {
+      "Content-Type": "application/json; charset=utf-8",
+      "Request-Id": mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count))),
+      "Retry-After": "60",
+      "Cache-Control": "no-store",
+    },
+  });
+}
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);

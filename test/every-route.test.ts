@@ -19,6 +19,7 @@ import {
   expectError,
   expectNothingStored,
   GUESSES,
+  liveKeyOf,
   nameOf,
   type Objects,
   paramsOf,
@@ -34,7 +35,9 @@ const changing = cases.filter(([, route]) => route.method !== "GET");
 const ofObjects = cases.filter(([, route]) => paramsOf(route).length > 0);
 
 /** Whose objects the owner has in live mode. */
-const isLive = (route: Route) => route.path.startsWith("/v1/channel_accounts");
+const isLive = (route: Route) => /^\/v1\/(channel_accounts|apps)/.test(route.path);
+/** Apps are the same in both modes; their keys are not. */
+const isOfBothModes = (route: Route) => /^\/v1\/apps($|\/:app$|\/:app\/keys$)/.test(route.path);
 
 /** The exam's two tenants, the first of which owns one object of each kind. */
 let owner: TestApp;
@@ -45,8 +48,8 @@ let revoked: string;
 const without = new Map<Scope, string>();
 
 beforeAll(async () => {
-  owner = await TestApp.create();
-  stranger = await TestApp.create();
+  owner = await TestApp.create({ scopes: SCOPES });
+  stranger = await TestApp.create({ scopes: SCOPES });
   const charge = await owner.charge({ transaction_no: "T1" });
   const { body: refund } = await owner.refund(charge, { amount: 100 });
   const event = await eventually(async () => {
@@ -67,6 +70,8 @@ beforeAll(async () => {
   );
   objects = {
     account: account.id,
+    app: owner.id,
+    key: await liveKeyOf(owner),
     batch: await addBatch(owner, charge.id, refund.id),
     charge: charge.id,
     refund: refund.id,
@@ -168,7 +173,7 @@ describe.each(ofObjects)("%s (S1)", (_, route) => {
     await expectNothingStored(async () => expectError(await send(stranger, objects, true), 404));
   });
 
-  it("answers 404 in the other mode of the same app", async () => {
+  it.skipIf(isOfBothModes(route))("answers 404 in the other mode of the same app", async () => {
     await expectNothingStored(async () => {
       const answer = await send(owner, objects, !isLive(route));
       expectError(answer, 404);
@@ -250,7 +255,7 @@ it.each(cases.filter(([, route]) => route.method === "GET" && paramsOf(route).le
     for (const answer of [
       await stranger.get(route.path),
       await stranger.get(route.path, { live: true }),
-      await owner.get(route.path, { live: !isLive(route) }),
+      ...(isOfBothModes(route) ? [] : [await owner.get(route.path, { live: !isLive(route) })]),
     ]) {
       expect(answer.status).toBe(200);
       for (const id of [owner.id, ...Object.values(objects)]) expect(answer.text).not.toContain(id);

@@ -20,6 +20,11 @@ const BODIES: Record<string, unknown> = {
     charges: [{ charge: "ch_000000000000000000000000", amount: 1 }],
     description: "Returned",
   },
+  "POST /v1/charges/:charge/adopt": { by: "Li", reason: "Looked at" },
+  "POST /v1/ledgers/adopt": { by: "Li", reason: "Moved" },
+  "POST /v1/ledgers/rebuild": { charges: ["ch_000000000000000000000000"] },
+  "POST /v1/apps": { name: "Branch" },
+  "POST /v1/apps/:app/keys": { name: "exam", scopes: ["refunds:read"] },
   "POST /v1/channel_accounts": { channel: "manual", credentials: { note: "by hand" } },
   "POST /v1/charges": { order_no: "1", channel: "wx", amount: 100, paid: true },
   "POST /v1/charges/:charge/refunds": { amount: 1, description: "Returned" },
@@ -30,6 +35,8 @@ const BODIES: Record<string, unknown> = {
 /** Ids that nobody has. */
 export const GUESSES: Record<string, () => string> = {
   account: () => mintId("channelAccount", random),
+  app: () => mintId("app", random),
+  key: () => mintId("apiKey", random),
   batch: () => mintId("batch", random),
   charge: () => mintId("charge", random),
   refund: () => mintId("refund", random),
@@ -102,6 +109,14 @@ export async function addBatch(app: TestApp, charge: string, refund: string): Pr
   )
     .bind(app.id, id, JSON.stringify(items))
     .run();
+  return id;
+}
+
+/** The id of an app's own live key. */
+export async function liveKeyOf(app: TestApp): Promise<string> {
+  const hash = await hashKey(app.liveKey);
+  const id = await env.DB.prepare("SELECT id FROM api_keys WHERE hash = ?").bind(hash).first<string>("id");
+  if (id === null) throw new Error("the app has no live key");
   return id;
 }
 

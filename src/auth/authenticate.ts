@@ -5,7 +5,7 @@ import { ProblemError } from "../http/problem.ts";
 import { hashKey, isApiKey, isLiveKey, maskKey, presentedKey } from "./api-key.ts";
 import { KeyCache, KeysUnavailableError } from "./key-cache.ts";
 import type { Principal } from "./principal.ts";
-import { findKey } from "./repository.ts";
+import { findKey, type KnownKey } from "./repository.ts";
 import type { Scope } from "./scope.ts";
 
 /** The isolate's memory of keys. */
@@ -13,13 +13,14 @@ const keyCache = new KeyCache();
 
 /**
  * Whose request this is. `now` in ms since the epoch. Throws the problems `bad_key` and, when D1 cannot answer and this
- * isolate has not seen the key lately, `unavailable`.
+ * isolate has not seen the key lately, `unavailable`. `onRead` is told of the key when D1 was asked about it.
  */
 export async function authenticate(
   request: Request,
   env: Pick<Env, "DB">,
   now: number,
   cache: KeyCache = keyCache,
+  onRead: (key: KnownKey) => void = () => undefined,
 ): Promise<Principal> {
   const key = presentedKey(request.headers.get("Authorization"));
   if (key === null) throw new ProblemError({ code: "bad_key", key: null });
@@ -27,7 +28,11 @@ export async function authenticate(
 
   const hash = await hashKey(key);
   const principal = await cache
-    .find(hash, now, () => findKey(keyDatabase(env), hash, now))
+    .find(hash, now, async () => {
+      const key = await findKey(keyDatabase(env), hash, now);
+      if (key !== null) onRead(key);
+      return key;
+    })
     .catch((error: unknown) => {
       if (!(error instanceof KeysUnavailableError)) throw error;
       throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
@@ -43,6 +48,11 @@ export async function authenticate(
 export async function forgetKey(request: Request, cache: KeyCache = keyCache): Promise<void> {
   const key = presentedKey(request.headers.get("Authorization"));
   if (key !== null) cache.forget(await hashKey(key));
+}
+
+/** Has this isolate ask D1 anew about keys that were changed; others follow within 33 seconds. */
+export function forgetHashes(hashes: readonly string[], cache: KeyCache = keyCache): void {
+  for (const hash of hashes) cache.forget(hash);
 }
 
 function badKey(key: string): ProblemError {

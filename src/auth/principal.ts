@@ -9,6 +9,10 @@ export interface Principal {
   app: string;
   livemode: boolean;
   scopes: readonly Scope[];
+  /** When the key ends, Unix seconds; null for never. */
+  expiresAt: number | null;
+  /** Addresses and CIDR ranges the key may be used from; null for anywhere. */
+  allowedIps: readonly string[] | null;
   settings: AppSettings;
   /** The current account of each channel of this app and mode. */
   accounts: Readonly<Record<string, ChannelAccount>>;

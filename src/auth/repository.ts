@@ -12,6 +12,8 @@ import { usedSignatures } from "./table.ts";
 export interface KnownKey {
   principal: Principal;
   expiresAt: number | null;
+  /** As D1 had it when it was asked, Unix seconds. */
+  lastUsedAt: number | null;
 }
 
 interface KeyRow {
@@ -21,6 +23,8 @@ interface KeyRow {
   livemode: number;
   scopes: string;
   expires_at: number | null;
+  last_used_at: number | null;
+  allowed_ips: string | null;
   settings: string;
   accounts: string;
   signing_key: string | null;
@@ -30,7 +34,8 @@ interface KeyRow {
 /** The key with that hash; null when it is unknown, revoked or past its end. `now` in ms since the epoch. */
 export async function findKey(db: Database, hash: string, now: number): Promise<KnownKey | null> {
   const [row] = await db.all<KeyRow>(sql`
-    select k.hash, k.id, k.app, k.livemode, k.scopes, k.expires_at, a.settings,
+    select k.hash, k.id, k.app, k.livemode, k.scopes, k.expires_at, k.last_used_at, k.allowed_ips,
+      a.settings,
       (select json_group_array(json_object(
           'channel', channel, 'id', id, 'revision', revision, 'merchant', merchant, 'credentials', credentials))
         from (select c.channel, c.id, c.revision, c.merchant, c.credentials,
@@ -47,7 +52,7 @@ export async function findKey(db: Database, hash: string, now: number): Promise<
       and (k.expires_at is null or k.expires_at > ${Math.floor(now / 1000)})`);
   // The index found the row; what grants access is this comparison, whose duration tells nothing.
   if (row === undefined || !isSameDigest(row.hash, hash)) return null;
-  return { principal: toPrincipal(row), expiresAt: row.expires_at };
+  return { principal: toPrincipal(row), expiresAt: row.expires_at, lastUsedAt: row.last_used_at };
 }
 
 /** Takes a signature for good; false when it was taken before. `expiresAt` in ms since the epoch. */
@@ -70,6 +75,8 @@ function toPrincipal(row: KeyRow): Principal {
     app: row.app,
     livemode,
     scopes: SCOPES.filter((scope) => scopes.includes(scope)),
+    expiresAt: row.expires_at,
+    allowedIps: row.allowed_ips === null ? null : JSON.parse(row.allowed_ips),
     settings: storedSettings(JSON.parse(row.settings)),
     accounts: Object.fromEntries(
       accounts.map((account) => [account.channel, { ...account, app: row.app, livemode }]),

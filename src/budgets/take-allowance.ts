@@ -9,6 +9,7 @@ import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { type Problem, ProblemError } from "../http/problem.ts";
 import { randomToken } from "../ids.ts";
+import { log, nameOf } from "../log.ts";
 import { Allowance, type Part, type Wish } from "./allowance.ts";
 import {
   type BudgetAnswer,
@@ -319,7 +320,7 @@ async function ask<Ok>(
       if (outcome === "late") break;
       return outcome.done;
     } catch (error) {
-      console.warn(JSON.stringify({ failure: "budget_call", attempt, error: String(error) }));
+      log("warn", { failure: "budget_call", attempt, error: nameOf(error) });
     }
   }
   return { unavailable: true };

@@ -9,6 +9,7 @@ import { recordDispute } from "../disputes/record-dispute.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
 import { isId } from "../ids.ts";
+import { log } from "../log.ts";
 import { findRefund } from "../refunds/repository.ts";
 import type { Channel, ChannelAccount, Notice, NoticeAnswer, NoticeReading, Verdict } from "./channel.ts";
 import { channelFor } from "./channels.ts";
@@ -186,5 +187,5 @@ async function keep(
 }
 
 function alert(kind: string, facts: Record<string, string>): void {
-  console.error(JSON.stringify({ alert: kind, ...facts }));
+  log("error", { alert: kind, ...facts });
 }

@@ -9,6 +9,15 @@ import type { Charge, Freeze } from "./charge.ts";
 import type { Hydration } from "./ledger-calls.ts";
 import type { LedgerStorage } from "./ledger-ports.ts";
 
+/** That an operator lifted a freeze: who and why; `at` in ms. */
+export interface Adoption {
+  freeze: Freeze;
+  by: string;
+  reason: string;
+  apiKey: string;
+  at: number;
+}
+
 /** Row 0. */
 export interface Cover {
   /** Version of this layout; upgrades run when a ledger is entered. */
@@ -17,6 +26,8 @@ export interface Cover {
   freeze: Freeze | null;
   /** The payment was found at the channel as it was recorded, and belongs to this charge. */
   verified?: true;
+  /** The oldest first; absent until there is one. */
+  adoptions?: Adoption[];
   /** The charge's version D1 is known to have. */
   synced: number;
   /** When D1 should have the current version, ms; null when it has it. */

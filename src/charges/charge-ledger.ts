@@ -2,23 +2,10 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import { Ledger } from "./ledger.ts";
-import type {
-  ApplyCall,
-  ClaimCall,
-  CreateCall,
-  DecideCall,
-  DisputeCall,
-  LedgerSurface,
-  PokeCall,
-  ReadCall,
-  RecordCall,
-  ResolveCall,
-  SyncCall,
-  UpdateCall,
-} from "./ledger-calls.ts";
+import type * as Calls from "./ledger-calls.ts";
 import { portsOf } from "./ledger-platform.ts";
 
-export class ChargeLedger extends DurableObject<Env> implements LedgerSurface {
+export class ChargeLedger extends DurableObject<Env> implements Calls.LedgerSurface {
   readonly #ledger: Ledger;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -26,47 +13,55 @@ export class ChargeLedger extends DurableObject<Env> implements LedgerSurface {
     this.#ledger = new Ledger(portsOf(ctx, () => this.env));
   }
 
-  create(call: CreateCall) {
+  create(call: Calls.CreateCall) {
     return this.#ledger.create(call);
   }
 
-  record(call: RecordCall) {
+  record(call: Calls.RecordCall) {
     return this.#ledger.record(call);
   }
 
-  read(call: ReadCall) {
+  read(call: Calls.ReadCall) {
     return this.#ledger.read(call);
   }
 
-  apply(call: ApplyCall) {
+  apply(call: Calls.ApplyCall) {
     return this.#ledger.apply(call);
   }
 
-  sync(call: SyncCall) {
+  sync(call: Calls.SyncCall) {
     return this.#ledger.sync(call);
   }
 
-  claim(call: ClaimCall) {
+  claim(call: Calls.ClaimCall) {
     return this.#ledger.claim(call);
   }
 
-  resolve(call: ResolveCall) {
+  resolve(call: Calls.ResolveCall) {
     return this.#ledger.resolve(call);
   }
 
-  decide(call: DecideCall) {
+  decide(call: Calls.DecideCall) {
     return this.#ledger.decide(call);
   }
 
-  update(call: UpdateCall) {
+  update(call: Calls.UpdateCall) {
     return this.#ledger.update(call);
   }
 
-  dispute(call: DisputeCall) {
+  dispute(call: Calls.DisputeCall) {
     return this.#ledger.dispute(call);
   }
 
-  poke(call: PokeCall) {
+  adopt(call: Calls.AdoptCall) {
+    return this.#ledger.adopt(call);
+  }
+
+  retell(call: Calls.RetellCall) {
+    return this.#ledger.retell(call);
+  }
+
+  poke(call: Calls.PokeCall) {
     return this.#ledger.poke(call);
   }
 

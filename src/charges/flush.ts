@@ -15,7 +15,7 @@ import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
 import type { Charge } from "./charge.ts";
 import type { FlushBatch, FlushReceipt } from "./ledger-ports.ts";
 import { SEARCHED_CHARGES } from "./search.ts";
-import { charges } from "./table.ts";
+import { charges, payments } from "./table.ts";
 
 export async function flushToD1(
   db: Database,
@@ -30,6 +30,7 @@ export async function flushToD1(
     );
   const writes: BatchItem<"sqlite">[] = [
     upsertCharge(db, batch),
+    ...claimAgain(db, batch),
     ...batch.refunds.flatMap((refund) => reopenBatch(db, charge, refund)),
     ...batch.refunds.map((refund) => upsertRefund(db, charge, refund)),
     ...insertTimeline(db, charge, batch.refunds),
@@ -103,6 +104,26 @@ function upsertCharge(db: Database, batch: FlushBatch) {
       set: { ...projected, ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, ${batch.now})` },
       setWhere: sql`excluded.version >= ${charges.version}`,
     });
+}
+
+/**
+ * The charge's claim of its payment, where D1 may have forgotten it too: not one that has been given up since, nor one that
+ * is another charge's.
+ */
+function claimAgain(db: Database, { charge, synced }: FlushBatch): BatchItem<"sqlite">[] {
+  const { app, id, channel, transactionNo } = charge;
+  if (synced > 0 || transactionNo === null) return [];
+  const livemode = charge.livemode ? 1 : 0;
+  return [
+    db
+      .insert(payments)
+      .select(
+        sql`select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where exists (select 1 from ${charges}
+          where ${charges.app} = ${app} and ${charges.livemode} = ${livemode} and ${charges.id} = ${id}
+            and ${charges.transactionNo} = ${transactionNo})`,
+      )
+      .onConflictDoNothing(),
+  ];
 }
 
 /**

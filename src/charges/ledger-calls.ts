@@ -11,6 +11,7 @@ import type {
   Resolution,
 } from "../refunds/refund.ts";
 import type { Refusal } from "../refunds/refusal.ts";
+import type { Adoption } from "./book.ts";
 import type { Charge, Freeze, Metadata } from "./charge.ts";
 
 export interface Call {
@@ -41,6 +42,8 @@ export const FEATURES: ReadonlySet<string> = new Set<string>([
   "allowance",
   "timeline",
   "batch",
+  "adopt",
+  "retell",
 ]);
 
 /** The first feature a call relies on that this ledger lacks. */
@@ -265,6 +268,25 @@ export type DisputeAnswer =
   | { refusal: Refusal }
   | Unhydrated;
 
+/** Lifts the freeze of the charge. */
+export interface AdoptCall extends Call {
+  apiKey: string;
+  by: string;
+  reason: string;
+  hydration?: Hydration;
+}
+
+export type AdoptAnswer = { ok: { charge: string } } | { refusal: Refusal } | Unhydrated;
+
+/** Has D1 told everything again. Asked for by an object's id, so the ledger looks whether it is the caller's. */
+export interface RetellCall extends Call {
+  app: string;
+  livemode: boolean;
+}
+
+/** `told`: whether D1 has all of it; otherwise the ledger goes on trying. */
+export type RetellAnswer = { ok: { charge: string; told: boolean } } | { refusal: Refusal } | Unhydrated;
+
 export interface PokeCall extends Call {
   /** Given when the ledger has nothing although D1 knows of open refunds: it was lost. */
   hydration?: Hydration;
@@ -276,6 +298,8 @@ export type PokeAnswer = { ok: true } | Unhydrated;
 export interface Export {
   charge: Charge;
   freeze: Freeze | null;
+  /** Absent until there is one. */
+  adoptions?: Adoption[];
   refunds: Refund[];
   undelivered: string[];
 }
@@ -294,6 +318,8 @@ export interface LedgerSurface {
   decide(call: DecideCall): Promise<SyncAnswer>;
   update(call: UpdateCall): Promise<SyncAnswer>;
   dispute(call: DisputeCall): Promise<DisputeAnswer>;
+  adopt(call: AdoptCall): Promise<AdoptAnswer>;
+  retell(call: RetellCall): Promise<RetellAnswer>;
   poke(call: PokeCall): Promise<PokeAnswer>;
   export(call: Call): Promise<ExportAnswer>;
 }

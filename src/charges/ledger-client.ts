@@ -25,15 +25,23 @@ export type LedgerOutcome<Answer> =
 const TRIES_MAX = 3;
 const PAUSE_MS = 100;
 
+/** The ledger with this object id; null for what is not an id of our ledgers. */
+export function ledgerId(env: Pick<Env, "LEDGERS">, id: string): DurableObjectId | null {
+  try {
+    return env.LEDGERS.idFromString(id);
+  } catch {
+    return null;
+  }
+}
+
 /** Calls the ledger, at most three times and 15 s (`patienceMs` on top, for calls that wait for a channel). */
 export async function callLedger<Answer>(
   env: Pick<Env, "LEDGERS">,
-  reference: ChargeReference,
+  reference: ChargeReference | DurableObjectId,
   locationHint: AppSettings["location_hint"],
   patienceMs: number,
   call: (ledger: LedgerSurface) => Promise<Answer>,
 ): Promise<LedgerOutcome<Answer>> {
-  const name = ledgerName(reference.app, reference.livemode, reference.charge);
   const deadline = Date.now() + TRIES_MS + patienceMs;
   let failed: "overloaded" | "unknown" = "overloaded";
   for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
@@ -41,7 +49,7 @@ export async function callLedger<Answer>(
     if (left <= 0) break;
     try {
       // A new stub each time: one that has failed stays broken.
-      const ledger = env.LEDGERS.getByName(name, locationHint === null ? {} : { locationHint });
+      const ledger = ledgerOf(env, reference, locationHint === null ? {} : { locationHint });
       const outcome = await within(sleep, call(ledger as unknown as LedgerSurface), left);
       // A call that may still be on its way could arrive behind the next one, and make what that was refused.
       if (outcome === "late") return { failed: "unknown" };
@@ -55,6 +63,15 @@ export async function callLedger<Answer>(
     }
   }
   return { failed };
+}
+
+function ledgerOf(
+  { LEDGERS }: Pick<Env, "LEDGERS">,
+  reference: ChargeReference | DurableObjectId,
+  options: DurableObjectNamespaceGetDurableObjectOptions,
+) {
+  if (!("app" in reference)) return LEDGERS.get(reference, options);
+  return LEDGERS.getByName(ledgerName(reference.app, reference.livemode, reference.charge), options);
 }
 
 /** As `callLedger`, for calls whose outcome the client may simply ask for again: throws `unavailable`. */

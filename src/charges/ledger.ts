@@ -10,6 +10,7 @@ import type { Refusal } from "../refunds/refusal.ts";
 import { SYNC_WITHIN_MS } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { actorOf, CHANNEL } from "../refunds/timeline.ts";
+import { Adoptions } from "./adoption.ts";
 import { AlarmClock, nextDue } from "./alarm-clock.ts";
 import { Book, type Books } from "./book.ts";
 import { changeCharge } from "./change-charge.ts";
@@ -17,6 +18,8 @@ import { Decisions } from "./decisions.ts";
 import { Driver } from "./driver.ts";
 import { bookFrom } from "./hydrate.ts";
 import {
+  type AdoptAnswer,
+  type AdoptCall,
   type ApplyAnswer,
   type ApplyCall,
   type ClaimCall,
@@ -36,6 +39,8 @@ import {
   type RecordAnswer,
   type RecordCall,
   type ResolveCall,
+  type RetellAnswer,
+  type RetellCall,
   type SyncAnswer,
   type SyncCall,
   type Unhydrated,
@@ -65,6 +70,7 @@ export class Ledger implements LedgerSurface {
   readonly #operations: Operations;
   readonly #reservations: Reservations;
   readonly #decisions: Decisions;
+  readonly #adoptions: Adoptions;
 
   constructor(ports: LedgerPorts) {
     this.#ports = ports;
@@ -81,6 +87,7 @@ export class Ledger implements LedgerSurface {
       onChange: () => void this.#projector.flush(),
     });
     this.#operations = new Operations(ports, books, this.#driver);
+    this.#adoptions = new Adoptions(ports, books, this.#driver);
     this.#reservations = new Reservations(ports, books, this.#driver, this.#waiting, () =>
       this.#projector.flush(),
     );
@@ -224,6 +231,26 @@ export class Ledger implements LedgerSurface {
     return refusal === null ? { ok: { refund: this.#render(call.refund) } } : { refusal };
   }
 
+  /** An operator lifts the freeze; takes D1's view before if the ledger was lost. */
+  async adopt(call: AdoptCall): Promise<AdoptAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const book = this.#write(() => this.#enter(call.hydration));
+    if (book === null) return UNHYDRATED;
+    const refusal = await this.#adoptions.adopt(call);
+    void this.#projector.flush();
+    return refusal === null ? { ok: { charge: this.#renderCharge() } } : { refusal };
+  }
+
+  /** Tells D1 everything again, if the book is the caller's: an object's id says nothing of whose it is. */
+  async retell(call: RetellCall): Promise<RetellAnswer> {
+    const missing = missingFeature(call);
+    if (missing !== null) return { refusal: { code: "unsupported", feature: missing } };
+    const { app, livemode, id } = this.#enter()?.charge ?? {};
+    if (id === undefined || app !== call.app || livemode !== call.livemode) return UNHYDRATED;
+    return { ok: { charge: id, told: await this.#projector.retellNow() } };
+  }
+
   /** Makes sure that an alarm is set if work is left; takes D1's view if the ledger was lost. Asks nobody anything. */
   async poke(call: PokeCall): Promise<PokeAnswer> {
     const book = this.#write(() => this.#enter(call.hydration));
@@ -238,7 +265,9 @@ export class Ledger implements LedgerSurface {
     const book = this.#enter();
     if (book === null) return UNHYDRATED;
     const undelivered = book.outbox(Number.MAX_SAFE_INTEGER).map(({ event }) => event.id);
-    return { ok: { charge: book.charge, freeze: book.cover.freeze, refunds: book.refunds, undelivered } };
+    const { freeze, adoptions } = book.cover;
+    const adopted = adoptions === undefined ? {} : { adoptions };
+    return { ok: { charge: book.charge, freeze, ...adopted, refunds: book.refunds, undelivered } };
   }
 
   /** Does what is due. Never throws: a throwing alarm is retried a few times and then gone for good. */

@@ -167,8 +167,26 @@ export class Projector {
     if (!book.refunds.some(isBusy)) this.retell();
   }
 
+  /** An operator has D1 told everything; whether it has all of it now. */
+  async retellNow(): Promise<boolean> {
+    // What is on its way would count as told.
+    await this.flush();
+    this.#untell();
+    await this.flush();
+    const book = this.#books.enter();
+    if (book === null) return false;
+    return book.cover.synced > 0 && book.refunds.every(({ synced }) => synced > 0);
+  }
+
   /** D1 has forgotten what it was told, because it was put back to the past: it is told all of it again. */
   retell(): void {
+    const book = this.#books.enter();
+    if (book === null) return;
+    this.#untell();
+    this.#ports.alert("database_behind", { charge: book.charge.id, livemode: book.charge.livemode });
+  }
+
+  #untell(): void {
     const book = this.#books.enter();
     if (book === null) return;
     const syncDueAt = this.#ports.now();
@@ -177,7 +195,6 @@ export class Projector {
       book.saveCover({ ...book.cover, synced: 0, syncDueAt });
       this.#books.arm();
     });
-    this.#ports.alert("database_behind", { charge: book.charge.id, livemode: book.charge.livemode });
   }
 
   /** D1 may hang: whoever waits for it stops at some time. */

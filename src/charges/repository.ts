@@ -158,6 +158,14 @@ export async function findLedgerNamespace(db: Database): Promise<string | null> 
   return row?.fingerprint ?? null;
 }
 
+/** The database belongs to these ledgers from now on. */
+export async function adoptLedgerNamespace(db: Database, fingerprint: string): Promise<void> {
+  const newest = sql`(select fingerprint from ${ledgerNamespaces} order by id desc limit 1)`;
+  await db
+    .insert(ledgerNamespaces)
+    .select(sql`select null, ${fingerprint} where ${newest} is not ${fingerprint}`);
+}
+
 /**
  * Ledgers whose next step is long overdue, the longest first: at most `limit`; without `live`, those of test mode alone.
  * `before` in ms.

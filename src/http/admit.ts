@@ -1,13 +1,15 @@
-// What every request to a route passes, in this order: size, key, the key's rate, signature over the raw bytes, scope,
+// What every request to a route passes, in this order: size, key, its addresses and rate, signature over the raw bytes, scope,
 // decoding. Validation comes after it. Nothing here looks into a body before its signature holds.
 import type { MiddlewareHandler } from "hono";
+import { isAllowedFrom } from "../auth/addresses.ts";
 import { authenticate, requireScope } from "../auth/authenticate.ts";
+import { isUseDue, markUsed } from "../auth/key-repository.ts";
 import { RateLimiter, rateLimitedStatus } from "../auth/rate-limit.ts";
-import { claimSignature } from "../auth/repository.ts";
+import { claimSignature, type KnownKey } from "../auth/repository.ts";
 import { checkSignature } from "../auth/request-signature.ts";
 import { tellBudget } from "../budgets/take-allowance.ts";
 import { isOwnNamespace } from "../charges/own-ledgers.ts";
-import { database } from "../db/client.ts";
+import { database, keyDatabase } from "../db/client.ts";
 import type { Env } from "../env.ts";
 import { decodeBody, readBody } from "./decode-body.ts";
 import { preferredLanguage } from "./language.ts";
@@ -25,9 +27,16 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     const request = c.req.raw;
     const now = Date.now();
     const rawBody = reads ? EMPTY : await readBody(request);
-    const principal = await authenticate(request, c.env, now);
+    let read: KnownKey | null = null;
+    const principal = await authenticate(request, c.env, now, undefined, (key) => {
+      read = key;
+    });
     c.set("principal", principal);
     c.set("language", preferredLanguage(request.headers.get("Accept-Language"), principal.settings.language));
+
+    // Set by the platform, which lets no caller set it.
+    const address = request.headers.get("CF-Connecting-IP");
+    if (!isAllowedFrom(address, principal.allowedIps)) throw new ProblemError({ code: "ip_not_allowed" });
 
     const { app, livemode, settings } = principal;
     const { admitted, ...rate } = rateLimiter.admit(principal.apiKey, settings.rate_limit, now);
@@ -53,7 +62,7 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     );
     if ("refused" in check) throw new ProblemError({ code: "signature_invalid", reason: check.refused });
     requireScope(principal, route.scope);
-    if (!reads && livemode) refuseForeignLedgers(c.env, principal.ledgerNamespace);
+    if (!reads && livemode && !route.foreign) refuseForeignLedgers(c.env, principal.ledgerNamespace);
 
     const decoded = decodeBody(rawBody, request.headers.get("Content-Type"));
     c.set("signature", check.ok);
@@ -62,10 +71,21 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     c.set("form", decoded.form);
     // The body has been read; whatever asks Hono for it again is told so instead of reading a spent stream.
     c.req.bodyCache.text = Promise.resolve("{}") as never;
+    const using = noteUse(c.env, read, now);
+    if (using !== null) c.executionCtx.waitUntil(using);
     await next();
     const telling = tellBudget(c.env, principal);
     if (telling !== null) c.executionCtx.waitUntil(telling);
   };
+}
+
+/** Writes down that a key is in use, at most once an hour and only beside a read that was needed anyway. */
+function noteUse(env: Env, read: KnownKey | null, now: number): Promise<void> | null {
+  const seconds = Math.floor(now / 1000);
+  if (read === null || !isUseDue(read.lastUsedAt, seconds)) return null;
+  const { apiKey: id, app, livemode } = read.principal;
+  // While D1 is away nothing is written; the next read of the key makes up for it.
+  return markUsed(keyDatabase(env), { app, livemode, id }, seconds).catch(() => undefined);
 }
 
 /** A renamed Worker, or staging pointed at production's database, would move live money with empty ledgers. */

@@ -56,6 +56,42 @@ export function describe(problem: Problem): Rendering {
         zh: `该 API KEY 没有 ${problem.scope} 权限。`,
         en: `This API key lacks the scope ${problem.scope}.`,
       };
+    case "ip_not_allowed":
+      return {
+        status: 401,
+        code,
+        zh: "该 API KEY 不允许从此 IP 地址使用。",
+        en: "This API key may not be used from this IP address.",
+      };
+    case "live_key_required":
+      return {
+        status: 401,
+        code,
+        zh: "该操作涉及 live 模式，需要使用 live 模式的 API KEY。",
+        en: "This reaches into live mode: use a live API key.",
+      };
+    case "key_too_broad":
+      return {
+        status: 401,
+        code,
+        param: problem.param,
+        zh: `API KEY 的 ${problem.param} 不能超出当前使用的 API KEY。`,
+        en: `An API key must not reach beyond the one that you use: ${problem.param}.`,
+      };
+    case "key_limit":
+      return {
+        status: 400,
+        code,
+        zh: `每个应用最多可有 ${problem.limit} 个使用中的 API KEY。`,
+        en: `An app may have ${problem.limit} API keys in use.`,
+      };
+    case "key_ended":
+      return {
+        status: 400,
+        code,
+        zh: `API KEY : ${problem.key} 已轮换、已吊销或已过期。`,
+        en: `API key ${problem.key} was rotated or revoked, or has expired.`,
+      };
     case "not_found":
       return {
         status: 404,

@@ -17,6 +17,12 @@ export type Problem =
   | { code: "bad_key"; key: string | null }
   | { code: "signature_invalid"; reason: "missing" | "stale" | "mismatch" | "used" | "malformed" }
   | { code: "scope_missing"; scope: string }
+  | { code: "ip_not_allowed" }
+  | { code: "live_key_required" }
+  /** `param`: in what a key would be more than the one that asks for it. */
+  | { code: "key_too_broad"; param: "scopes" | "expires_at" | "allowed_ips" }
+  | { code: "key_limit"; limit: number }
+  | { code: "key_ended"; key: string }
   | {
       code: "not_found";
       object:
@@ -27,7 +33,9 @@ export type Problem =
         | "webhook_delivery"
         | "dead_letter"
         | "channel_account"
-        | "batch_refund";
+        | "batch_refund"
+        | "app"
+        | "api_key";
       id: string;
     }
   | { code: "no_such_route"; path: string }

@@ -57,6 +57,20 @@ export function describeRefusal(refusal: Refusal): Rendering {
             zh: `charge : ${refusal.charge} 的退款结果与渠道不一致，已冻结，请联系运营人员。`,
             en: `Charge ${refusal.charge} is frozen: the channel contradicts its books. An operator must look at it.`,
           };
+    case "charge_not_frozen":
+      return {
+        status: 400,
+        code,
+        zh: `charge : ${refusal.charge} 未被冻结。`,
+        en: `Charge ${refusal.charge} is not frozen: there is nothing to adopt.`,
+      };
+    case "refund_outcome_unknown":
+      return {
+        status: 400,
+        code,
+        zh: `refund : ${refusal.refund} 的结果尚未得到支付渠道的答复，暂时不能确认账本。`,
+        en: `The channel has not said yet what became of refund ${refusal.refund}; its charge cannot be adopted before.`,
+      };
     case "refund_window_closed":
       return {
         status: 400,

@@ -14,6 +14,8 @@ export interface Variables {
   requestId: string;
   language: Language;
   principal: Principal;
+  /** When its key, its signature and its scope had been found good, ms. */
+  admittedAt: number;
   /** What its key has left. */
   rate: Rate;
   /** The decoded body: an object, `{}` when none was sent. */
@@ -47,6 +49,8 @@ export interface Route {
   summary: string;
   /** Ours, beyond Ping++: unknown body fields are refused, and a signature covers the method and works once. */
   own: boolean;
+  /** Works in live mode also with a database that belongs to another deployment's ledgers. */
+  foreign?: boolean;
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;
@@ -68,6 +72,7 @@ export function route<
   scope: Scope;
   summary: string;
   own?: boolean;
+  foreign?: boolean;
   params?: Params;
   query?: Query;
   body?: Body;

@@ -54,6 +54,10 @@ const RULES: Record<string, [zh: string, en: string]> = {
   metadata_pairs: ["最多 20 个键值对", "it may hold 20 pairs at most"],
   metadata_empty_key: ["键不能为空", "keys must not be empty"],
   metadata_characters: ["键和值合计最多 1000 个字符", "keys and values may hold 1000 characters together"],
+  address: [
+    "每一项必须为 IPv4 或 IPv6 地址，或 CIDR 网段",
+    "each must be an IPv4 or IPv6 address, or a CIDR range",
+  ],
   batch_no: ["必须为 3 到 24 位字母或数字", "it must be 3 to 24 letters or digits"],
   too_many_charges: ["最多 100 个", "there may be 100 at most"],
   extra_bytes: ["不能超过 4 KiB", "it may be 4 KiB at most"],

@@ -9,6 +9,7 @@ import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
+import { log } from "../log.ts";
 import { promisedRefund } from "../refunds/reserve-refund.ts";
 import { refundObject } from "../refunds/schema.ts";
 import { findCommand, storeCommand } from "./repository.ts";
@@ -41,7 +42,7 @@ export async function promise(env: Env, { principal, command }: Unanswered): Pro
     amount: command.amount ?? (row === undefined ? null : leftOf(row)),
   };
   const stored = await inTime(storeCommand(db, told, now));
-  if (stored === "failed") console.error(JSON.stringify({ alert: "command_not_stored", refund }));
+  if (stored === "failed") log("error", { alert: "command_not_stored", refund });
   const message = { app, livemode, refund };
   const sent = env.COMMANDS.send(stored === "failed" ? { ...message, command: told } : message).then(
     () => true,

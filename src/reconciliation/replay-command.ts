@@ -5,6 +5,7 @@ import { callLedger } from "../charges/ledger-client.ts";
 import { findHydration } from "../charges/repository.ts";
 import { database } from "../db/client.ts";
 import type { Env } from "../env.ts";
+import { log } from "../log.ts";
 import { featuresOf } from "../refunds/refund-command.ts";
 
 /** Whether the ledger has answered. Throws when D1 must be read and cannot be. */
@@ -26,7 +27,7 @@ export async function replayCommand(env: Env, command: CreateCommand): Promise<b
     const hydration = await findHydration(database(env, app, livemode), app, livemode, charge);
     // D1 knew the charge when the promise was made: it has lost it since, and an operator must bring it back.
     if (hydration === null) {
-      console.error(JSON.stringify({ alert: "promised_charge_missing", charge, refund: command.refund }));
+      log("error", { alert: "promised_charge_missing", charge, refund: command.refund });
       return false;
     }
     outcome = await send(hydration);

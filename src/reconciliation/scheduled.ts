@@ -4,6 +4,8 @@ import { sweepBatches } from "../batches/sweep-batches.ts";
 import { forgetOrphans } from "../channels/repository.ts";
 import { everyDatabase } from "../db/client.ts";
 import type { Env } from "../env.ts";
+import { log, nameOf } from "../log.ts";
+import { sweepAlerts } from "../operation/sweep-alerts.ts";
 import { deliveryRepository } from "../webhooks/delivery-repository.ts";
 import { sweepDeliveries } from "../webhooks/sweep-deliveries.ts";
 import { pokeLedgers } from "./poke-ledgers.ts";
@@ -32,13 +34,12 @@ export async function sweep(cron: string, env: Env, now: number): Promise<void> 
       forgetCommands(db, now - COMMANDS_MS, COMMANDS_MAX),
       forgetUsedSignatures(db, now),
       forgetOrphans(db, now - ORPHANS_MS),
+      sweepAlerts(env, db, now),
     ]),
   ];
   const failed = (await Promise.allSettled(parts)).filter((result) => result.status === "rejected");
   for (const { reason } of failed) {
-    console.error(
-      JSON.stringify({ alert: "sweep_failed", error: reason instanceof Error ? reason.name : "Error" }),
-    );
+    log("error", { alert: "sweep_failed", error: nameOf(reason) });
   }
   if (failed.length > 0) throw new Error(`${failed.length} parts of the sweep failed`);
 }

@@ -6,6 +6,7 @@ import type { Database } from "../db/client.ts";
 import { database } from "../db/client.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
+import { log, nameOf } from "../log.ts";
 import { type PromiseMessage, readMessage } from "./command.ts";
 import { replayCommand } from "./replay-command.ts";
 import {
@@ -31,7 +32,7 @@ export async function consumeCommands(batch: MessageBatch<unknown>, env: Env): P
         await consume(env, message.body);
         message.ack();
       } catch (error) {
-        console.error(JSON.stringify({ alert: "command_not_replayed", error: nameOf(error) }));
+        log("error", { alert: "command_not_replayed", error: nameOf(error) });
         message.retry();
       }
     }),
@@ -48,7 +49,7 @@ async function consume(env: Env, body: unknown): Promise<void> {
     await completeBatch(env, { app, livemode, id }, Date.now());
   } catch (error) {
     // Nothing is lost: the cron finds it by its row.
-    console.warn(JSON.stringify({ failure: "batch_not_completed", batch: id, error: nameOf(error) }));
+    log("warn", { failure: "batch_not_completed", batch: id, error: nameOf(error) });
   }
 }
 
@@ -89,8 +90,4 @@ async function attempt(env: Env, db: Database, row: CommandRow, now: number): Pr
   // Written first: a replay that dies is taken up again later, not at once.
   await postponeCommand(db, row, now + delay);
   if (await replayCommand(env, row.command)) await endCommand(db, row.command);
-}
-
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : "Error";
 }

@@ -19,6 +19,8 @@ export const commands = sqliteTable(
   (t) => [
     primaryKey({ columns: [t.app, t.livemode, t.refund] }),
     index("commands_due").on(t.dueAt),
+    // What waits, by app, for whoever watches.
+    index("commands_waiting").on(t.app, t.livemode, t.createdAt).where(sql`${t.dueAt} is not null`),
     index("commands_done").on(t.createdAt).where(sql`${t.dueAt} is null`),
   ],
 );

@@ -2,6 +2,7 @@
 // let go: nobody waits for a queue that hangs, and nobody fails because of it.
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
+import { log } from "../log.ts";
 import type { BatchMessage, CommandMessage, PromiseMessage } from "./command.ts";
 
 /** A send can hang for a minute (workerd#6053). */
@@ -32,6 +33,6 @@ async function send({ COMMANDS }: Pick<Env, "COMMANDS">, messages: readonly Comm
   if (sends.length === 0) return;
   const sent = await within(sleep, Promise.allSettled(sends), SEND_TIMEOUT_MS);
   if (sent === "late" || sent.done.some(({ status }) => status === "rejected")) {
-    console.warn(`${messages.length} wake-ups not sent, left to the cron`);
+    log("warn", { failure: "wake_ups_not_sent", count: messages.length });
   }
 }

@@ -6,6 +6,7 @@ import { unknownCursor } from "../http/pagination.ts";
 import { type Route, route } from "../http/registry.ts";
 import { errorSchema } from "../http/wire.ts";
 import { isId } from "../ids.ts";
+import { log, nameOf } from "../log.ts";
 import { sortOf } from "../search/query.ts";
 import type { Format } from "./export-format.ts";
 import { exportRefunds } from "./export-refunds.ts";
@@ -57,8 +58,7 @@ export const refundExportRoutes: Route[] = [
       });
       const { requestId } = c.var;
       const body = streamOf(await begun(pieces), (error) => {
-        const name = error instanceof Error ? error.name : "Error";
-        console.error(JSON.stringify({ request: requestId, failure: "export", error: name }));
+        log("error", { request: requestId, failure: "export", error: nameOf(error) });
       });
       return new Response(body, { headers });
     },

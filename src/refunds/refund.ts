@@ -85,6 +85,8 @@ export const CAUSES = [
   "restored",
   /** It is due, and kept: unapproved for seven days, or its charge has not the money for it any more. */
   "held",
+  /** An operator lifted the freeze of its charge. */
+  "adopted",
 ] as const;
 export type Cause = (typeof CAUSES)[number];
 

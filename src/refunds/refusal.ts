@@ -47,6 +47,10 @@ export type Refusal =
   | { code: "refund_not_awaiting_approval"; refund: string }
   /** Two keys are behind every refund that needs approval. */
   | { code: "approval_by_creator"; refund: string }
+  /** Nothing is to be adopted. */
+  | { code: "charge_not_frozen"; charge: string }
+  /** The ledger was lost, and the channel has not said yet what became of this refund. */
+  | { code: "refund_outcome_unknown"; refund: string }
   /** A move was asked for that the refund cannot make. */
   | { code: "illegal_transition"; refund: string; status: string };
 

@@ -67,6 +67,8 @@ export const refunds = sqliteTable(
       .where(sql`${t.approval} is not null`),
     index("refunds_batch").on(t.batch).where(sql`${t.batch} is not null`),
     index("refunds_due").on(t.dueAt),
+    // Across apps, for whoever watches how long refunds take.
+    index("refunds_pending").on(t.created, t.app, t.livemode, t.id).where(sql`${t.status} = 'pending'`),
   ],
 );
 

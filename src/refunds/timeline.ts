@@ -78,6 +78,7 @@ export function wordsOf(verdict: Verdict): { code?: string; words?: string } {
 
 function isTold(before: Refund, after: Refund, { cause }: Note): boolean {
   if (cause === "updated" || cause === "approved" || cause === "claimed" || cause === "restored") return true;
+  if (cause === "adopted") return true;
   return (
     before.state !== after.state ||
     before.attention !== after.attention ||

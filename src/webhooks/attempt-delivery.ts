@@ -3,6 +3,7 @@
 import { database } from "../db/client.ts";
 import { type Env, isLocalDevelopment } from "../env.ts";
 import type { Random } from "../ids.ts";
+import { log } from "../log.ts";
 import { unseal } from "../sealing/sealing.ts";
 import { type Fetch, post } from "./client.ts";
 import { type DeliveryTools, deliverEvent } from "./deliver-event.ts";
@@ -101,5 +102,5 @@ async function signedHeaders(
 
 /** Says something an operator must hear. */
 export function alert(kind: string, facts: Record<string, string | boolean>): void {
-  console.error(JSON.stringify({ alert: kind, ...facts }));
+  log("error", { alert: kind, ...facts });
 }

@@ -32,7 +32,12 @@ export const webhookEndpoints = sqliteTable(
     disabledReason: text("disabled_reason", { enum: DISABLED_REASONS }),
     deletedAt: integer("deleted_at"),
   },
-  (t) => [index("webhook_endpoints_app").on(t.app, t.livemode, t.created)],
+  (t) => [
+    index("webhook_endpoints_app").on(t.app, t.livemode, t.created),
+    index("webhook_endpoints_disabled")
+      .on(t.app, t.livemode, t.disabledAt, t.id)
+      .where(sql`${t.status} = 'disabled' and ${t.deletedAt} is null`),
+  ],
 );
 
 /** One row per event and endpoint that asked for it, written in the same batch as the event. */
@@ -113,5 +118,10 @@ export const deadLetters = sqliteTable(
     createdAt: integer("created_at").notNull(),
     redrivenAt: integer("redriven_at"),
   },
-  (t) => [index("dead_letters_created").on(t.app, t.livemode, t.createdAt, t.id)],
+  (t) => [
+    index("dead_letters_created").on(t.app, t.livemode, t.createdAt, t.id),
+    index("dead_letters_waiting")
+      .on(t.app, t.livemode, t.createdAt, t.id)
+      .where(sql`${t.redrivenAt} is null`),
+  ],
 );

@@ -1,5 +1,7 @@
 // Wake-up calls for deliveries. D1 holds the truth and the cron repairs, so a call that cannot be sent is let go:
 // nobody waits for a queue that hangs, and nobody fails because of it.
+
+import { log, nameOf } from "../log.ts";
 import type { DeliveryMessage, Lane, Wakeable } from "./delivery.ts";
 
 /** The two lanes' queues, as the Worker and the ledgers are bound to them. */
@@ -49,7 +51,6 @@ async function send(
   try {
     await queue.sendBatch(messages, { delaySeconds });
   } catch (error) {
-    const reason = error instanceof Error ? error.name : "unknown";
-    console.warn(`${messages.length} wake-ups not sent, left to the cron: ${reason}`);
+    log("warn", { failure: "wake_ups_not_sent", count: messages.length, error: nameOf(error) });
   }
 }

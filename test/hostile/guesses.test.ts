@@ -2,6 +2,7 @@
 import { exports } from "cloudflare:workers";
 import { afterAll, expect, it, vi } from "vitest";
 import { routes } from "../../src/app.ts";
+import { SCOPES } from "../../src/auth/scope.ts";
 import { mintId } from "../../src/ids.ts";
 import { ledgersInUse, storedRows } from "../books.ts";
 import { bodyOf, expectError, GUESSES, paramsOf, pathOf } from "../exam.ts";
@@ -24,7 +25,7 @@ const guess = () => Object.fromEntries(Object.entries(GUESSES).map(([kind, make]
 it(`${GUESSED} guessed charges are 404 each, on every route that takes one, and their ledgers hold no table and no alarm (S3)`, {
   timeout: 120_000,
 }, async () => {
-  const app = await TestApp.create();
+  const app = await TestApp.create({ scopes: SCOPES });
   const reaching = routes.filter((route) => paramsOf(route).includes("charge"));
   const charges = Array.from({ length: GUESSED }, () => mintId("charge", random));
   const calls = vi.spyOn(globalThis, "fetch");
@@ -50,7 +51,7 @@ it(`${GUESSED} guessed charges are 404 each, on every route that takes one, and 
 it("500 guesses of every other kind of id are 404 each and store nothing (S3)", {
   timeout: 60_000,
 }, async () => {
-  const app = await TestApp.create();
+  const app = await TestApp.create({ scopes: SCOPES });
   const reaching = routes.filter(
     (route) => paramsOf(route).length > 0 && !paramsOf(route).includes("charge"),
   );
@@ -70,7 +71,7 @@ it("500 guesses of every other kind of id are 404 each and store nothing (S3)", 
 });
 
 it("500 guessed addresses of notices are 404 each and store nothing (S3)", { timeout: 60_000 }, async () => {
-  const app = await TestApp.create();
+  const app = await TestApp.create({ scopes: SCOPES });
   const channels = ["wx", "alipay", "stripe", "manual", "sandbox", "__proto__", "constructor", "%00"];
   await expectNoRows(async () => {
     for (let i = 0; i < 500; i++) {

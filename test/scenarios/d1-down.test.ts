@@ -3,11 +3,21 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../../src/app.ts";
+import { SCOPES } from "../../src/auth/scope.ts";
 import type { ChargeObject } from "../../src/charges/schema.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
 import { storedRows } from "../books.ts";
-import { addBatch, addDelivery, bodyOf, expectError, nameOf, type Objects, pathOf } from "../exam.ts";
+import {
+  addBatch,
+  addDelivery,
+  bodyOf,
+  expectError,
+  liveKeyOf,
+  nameOf,
+  type Objects,
+  pathOf,
+} from "../exam.ts";
 import { type Answer, type ErrorObject, eventually, random, TestApp } from "../harness.ts";
 import { ago, alertsOf, d1, d1ComesLate, endOutages, hurry, queues } from "./outage.ts";
 import { Shop, shopsOfThisFile, sweepNow } from "./shop.ts";
@@ -247,12 +257,16 @@ describe("every route, while D1 is down", () => {
     "GET /v1/charges/:charge/refunds/:refund/timeline",
     "POST /v1/charges/:charge/reverse",
     "POST /v1/charges/:charge/disputes",
+    "POST /v1/charges/:charge/adopt",
+    "GET /v1/charges/:charge/ledger",
+    // Says of each ledger whether D1 was told.
+    "POST /v1/ledgers/rebuild",
   ]);
   let shop: Shop;
   let objects: Objects;
 
   beforeAll(async () => {
-    shop = await Shop.open();
+    shop = await Shop.open({ app: await TestApp.create({ scopes: SCOPES }) });
     const charge = await shop.app.charge();
     shop.books.onSubmission(() => ({ effect: "succeeded" }));
     const { body: refund } = await shop.app.refund(charge, { amount: 1 });
@@ -283,11 +297,13 @@ describe("every route, while D1 is down", () => {
       delivery,
       dead_letter: letter,
       account: account.id,
+      app: shop.app.id,
+      key: await liveKeyOf(shop.app),
     };
   });
 
   it.each(routes.map((route) => [nameOf(route), route] as const))("%s", async (name, route) => {
-    const live = route.path.startsWith("/v1/channel_accounts");
+    const live = /^\/v1\/(channel_accounts|apps)/.test(route.path) || route.foreign === true;
     const body = bodyOf(route);
     d1("throws");
     queues("throws");

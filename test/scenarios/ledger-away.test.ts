@@ -2,6 +2,7 @@
 // happened, and what may have happened is promised and kept, once.
 import { describe, expect, it, vi } from "vitest";
 import { routes } from "../../src/app.ts";
+import { SCOPES } from "../../src/auth/scope.ts";
 import type { LedgerSurface } from "../../src/charges/ledger-calls.ts";
 import { ChargeLedger } from "../../src/index.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
@@ -133,7 +134,7 @@ describe("when ledger, D1 and queue all fail", () => {
   });
 
   it("every route says 503 in JSON with Retry-After, or has an honest no of its own", async () => {
-    const app = await TestApp.create();
+    const app = await TestApp.create({ scopes: SCOPES });
     await app.get("/v1/charges");
     await app.get("/v1/charges", { live: true });
     const ids = Object.fromEntries(Object.entries(GUESSES).map(([name, guess]) => [name, guess()]));
@@ -143,7 +144,7 @@ describe("when ledger, D1 and queue all fail", () => {
     queues("throws");
     const others: unknown[] = [];
     for (const route of routes) {
-      const live = route.path.startsWith("/v1/channel_accounts");
+      const live = /^\/v1\/(channel_accounts|apps)/.test(route.path) || route.foreign === true;
       const answer = await app.send(route.method, pathOf(route, ids), { body: bodyOf(route), live });
       if (answer.status !== 503) others.push([nameOf(route), answer.status]);
       else expectUnavailable(answer);

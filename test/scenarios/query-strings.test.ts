@@ -3,6 +3,7 @@
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import { routes } from "../../src/app.ts";
+import { SCOPES } from "../../src/auth/scope.ts";
 import { database } from "../../src/db/client.ts";
 import { findRefund } from "../../src/refunds/repository.ts";
 import { GUESSES, nameOf, pathOf } from "../exam.ts";
@@ -43,7 +44,7 @@ function text(value: unknown): string {
 }
 
 beforeAll(async () => {
-  app = await TestApp.create({ settings: { rate_limit: 10_000 } });
+  app = await TestApp.create({ settings: { rate_limit: 10_000 }, scopes: SCOPES });
   // Keys are looked up once and then remembered.
   await app.get("/v1/charges");
 });

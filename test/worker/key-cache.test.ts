@@ -225,6 +225,8 @@ describe("the principal", () => {
       app,
       livemode: false,
       scopes: DEFAULT_SCOPES,
+      expiresAt: null,
+      allowedIps: null,
       settings: DEFAULT_SETTINGS,
       accounts: {},
       signingKey: null,

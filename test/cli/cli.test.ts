@@ -1,0 +1,140 @@
+// The command line as people and scripts run it: the real program against the real local service.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { newApp } from "../../scripts/admin-sql.ts";
+import { execute } from "../../scripts/d1.ts";
+import { DevServer, freePort } from "../../scripts/dev-server.ts";
+import { newMasterKeys } from "../../scripts/dev-vars.ts";
+
+const MAIN = join(import.meta.dirname, "../../cli/main.ts");
+const folder = mkdtempSync(join(tmpdir(), "edge-refunds-cli-"));
+let server: DevServer;
+let key = "";
+
+beforeAll(async () => {
+  const masterKeys = newMasterKeys();
+  server = new DevServer({
+    port: await freePort(),
+    state: join(folder, "state"),
+    vars: { LOCAL_DEV: "true" },
+    secrets: { MASTER_KEYS: masterKeys },
+  });
+  await server.migrate();
+  const app = await newApp("Shop", masterKeys, {
+    random: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    now: Math.floor(Date.now() / 1000),
+  });
+  await execute(server.target, app.statements);
+  key = app.testKey;
+  await server.start();
+});
+
+afterAll(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Run {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+function started(args: string[], environment: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, EDGE_REFUNDS_URL: server.url, EDGE_REFUNDS_KEY: key, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 20_000,
+  });
+  const run: Run = { code: null, out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    run.out += text;
+  });
+  const noted = new Promise<void>((resolve) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      run.err += text;
+      resolve();
+    });
+  });
+  const ended = new Promise<Run>((resolve) => {
+    child.once("close", (code) => resolve({ ...run, code }));
+  });
+  return { child, noted, ended };
+}
+
+const cli = (...args: string[]) => started(args).ended;
+
+async function imported(order: string): Promise<string> {
+  const file = join(folder, `${order}.ndjson`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ order_no: order, channel: "wx", amount: 1000, paid: true, client_ip: "127.0.0.1", subject: "s", body: "b" })}\n`,
+  );
+  await cli("charges", "import", file);
+  const { out } = await cli("charges", "list", "--json");
+  const { data } = JSON.parse(out) as { data: { id: string; order_no: string }[] };
+  return data.find((charge) => charge.order_no === order)?.id ?? "";
+}
+
+it("an import records the good lines, names the bad ones, and skips what is done when it is run again", async () => {
+  const file = join(folder, "charges.csv");
+  const [errors, state] = [join(folder, "bad.ndjson"), join(folder, "done")];
+  const header = "order_no,channel,amount,paid,client_ip,subject,body,colour";
+  const row = (order: string, amount: string) => `${order},wx,${amount},true,127.0.0.1,s,b,red`;
+  writeFileSync(file, `${[header, row("csv1", "100"), row("csv2", "ten"), row("csv3", "300")].join("\n")}\n`);
+  const first = await cli("charges", "import", file, "--errors", errors, "--state", state, "--json");
+  expect(first.code).toBe(4);
+  expect(JSON.parse(first.out)).toMatchObject({ lines: 3, recorded: 2, skipped: 0, failed: 1 });
+  expect(first.err).toContain("line 3: amount");
+  expect(JSON.parse(readFileSync(errors, "utf8"))).toMatchObject({ line: 3 });
+
+  writeFileSync(file, readFileSync(file, "utf8").replace("ten", "200"));
+  const second = await cli("charges", "import", file, "--state", state, "--json");
+  expect(second.code).toBe(0);
+  expect(JSON.parse(second.out)).toMatchObject({ lines: 3, recorded: 1, skipped: 2, failed: 0 });
+});
+
+it("a refund is made, watched to its end and listed", async () => {
+  const charge = await imported("refunded1");
+  const made = await cli("refunds", "create", charge, "--amount", "100", "--description", "Broken", "--json");
+  expect(made.code, made.err).toBe(0);
+  const refund = JSON.parse(made.out) as { id: string };
+  const watched = await cli("refunds", "watch", charge, refund.id, "--timeout", "10");
+  expect(watched.code).toBe(0);
+  expect(watched.out).toMatch(/status\s+succeeded/);
+  expect((await cli("refunds", "list", charge)).out).toContain(refund.id);
+  const tooMuch = await cli("refunds", "create", charge, "--amount", "5000", "--description", "Broken");
+  expect(tooMuch).toMatchObject({ code: 1, out: "" });
+  expect(tooMuch.err).toContain("refund_amount_exceeded");
+});
+
+it("a listener prints a delivery it has verified, ends, and deletes its endpoint", async () => {
+  const charge = await imported("listened1");
+  const listener = started(["webhooks", "listen", "--count", "1", "--json"]);
+  await listener.noted;
+  await cli("refunds", "create", charge, "--amount", "100", "--description", "Broken");
+  const { code, out, err } = await listener.ended;
+  expect(code, err).toBe(0);
+  const deliveries = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { type: string; verified: boolean });
+  expect(deliveries.every((delivery) => delivery.verified)).toBe(true);
+  expect(deliveries.map((delivery) => delivery.type)).toContain("refund.succeeded");
+  expect(err).toContain("is deleted");
+});
+
+it("a wrong call ends with 2, a refused key with 1, a service that is not there with 3", async () => {
+  const [usage, noKey, badKey, nobody] = await Promise.all([
+    cli("refunds", "create"),
+    started(["charges", "list"], { EDGE_REFUNDS_KEY: "" }).ended,
+    started(["charges", "list"], { EDGE_REFUNDS_KEY: `sk_test_${"0".repeat(24)}` }).ended,
+    started(["charges", "list"], { EDGE_REFUNDS_URL: `http://127.0.0.1:${await freePort()}` }).ended,
+  ]);
+  expect([usage.code, noKey.code, badKey.code, nobody.code]).toEqual([2, 2, 1, 3]);
+  expect(noKey.err).toContain("EDGE_REFUNDS_KEY");
+  expect(nobody.err).toContain("--url");
+});
