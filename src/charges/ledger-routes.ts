@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { forgetKey } from "../auth/authenticate.ts";
 import { database } from "../db/client.ts";
-import { invalid } from "../http/problem.ts";
+import { invalid, ProblemError } from "../http/problem.ts";
 import { json, jsonText, type Route, route } from "../http/registry.ts";
 import { errorSchema, listObject, listSchema, plainText } from "../http/wire.ts";
 import { adoptCharge, exportLedger, rebuildCharges, rebuildLedgers } from "./operate-ledgers.ts";
@@ -104,6 +104,9 @@ export const ledgerRoutes: Route[] = [
         charges !== undefined
           ? await rebuildCharges(c.env, c.var.principal, charges)
           : await rebuildLedgers(c.env, c.var.principal, ledgers ?? []);
+      if (rebuilt.every(({ status }) => status === "unavailable")) {
+        throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });
+      }
       return json(listObject("/v1/ledgers/rebuild", rebuilt, false));
     },
   }),

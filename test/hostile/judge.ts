@@ -29,7 +29,14 @@ const REFUSALS = new Set([400, 401, 402, 404, 405, 413, 415]);
 const TYPES = ["invalid_request_error", "api_error", "channel_error"];
 const JSON_TYPE = "application/json; charset=utf-8";
 /** Of routes whose answer is declared as text. */
-const EXPORT_TYPES = ["application/x-ndjson; charset=utf-8", "text/csv; charset=utf-8; header=present"];
+const TEXT_TYPES = [
+  "application/x-ndjson; charset=utf-8",
+  "text/csv; charset=utf-8; header=present",
+  "text/plain; version=0.0.4; charset=utf-8",
+];
+/** Keys are told where they are minted, and nowhere else. */
+const mintsKeys = (route: Route | null) =>
+  route?.method === "POST" && /^\/v1\/apps(\/:app\/keys(\/:key\/rotate)?)?$/.test(route.path);
 /** An error says what is wrong; it does not give the request back. */
 const ERROR_CHARACTERS_MAX = 8192;
 
@@ -48,10 +55,15 @@ export function judge(request: HostileRequest, answer: GivenAnswer, facts: Facts
   if (headers.get("Cache-Control") !== "no-store") violation("Cache-Control", "not no-store");
   const type = headers.get("Content-Type") ?? "none";
   const isText =
-    status === 200 && EXPORT_TYPES.includes(type) && request.route?.answers[200]?.def.type === "string";
+    status === 200 &&
+    TEXT_TYPES.includes(type) &&
+    // A trick with the path may reach a route without naming it.
+    (request.route === null ||
+      request.breaks.includes("a path trick") ||
+      request.route.answers[200]?.def.type === "string");
   if (!isText && type !== JSON_TYPE) violation("JSON always", type);
   for (const [name, value] of headers) {
-    if (/^(access-control-|set-cookie|location|x-injected|server|x-powered)/i.test(name)) {
+    if (/^(access-control-|set-cookie|location|x-injected|server$|x-powered)/i.test(name)) {
       violation("no such header", `${name}: ${value}`);
     }
   }
@@ -120,7 +132,10 @@ function judgeLeaks(
   for (const secret of secrets) {
     if (whole.includes(secret)) violation("no secret", around(whole, secret));
   }
-  if (/sk_(test|live)_[0-9A-Za-z]{20}/.test(whole.replaceAll("sk_test_000000000000000000000000", ""))) {
+  const isKeyTold = /sk_(test|live)_[0-9A-Za-z]{20}/.test(
+    whole.replaceAll("sk_test_000000000000000000000000", ""),
+  );
+  if (isKeyTold && !(status === 200 && mintsKeys(request.route))) {
     violation("no key", text.slice(0, 200));
   }
   for (const id of foreignIds) {

@@ -2,6 +2,7 @@
 // somebody else's has been told too much.
 import { env } from "cloudflare:workers";
 import { routes } from "../../src/app.ts";
+import { SCOPES } from "../../src/auth/scope.ts";
 import { mintId, randomToken } from "../../src/ids.ts";
 import { addDelivery, GUESSES } from "../exam.ts";
 import { eventually, random, TestApp } from "../harness.ts";
@@ -45,7 +46,11 @@ export class World {
 
   static async create(): Promise<World> {
     const settings = { refunds_max: 200, refund_attempts_max: 500, rate_limit: 10_000 };
-    const [owner, stranger] = [await TestApp.create({ settings }), await TestApp.create({ settings })];
+    const [owner, stranger] = [
+      await TestApp.create({ settings, scopes: SCOPES }),
+      await TestApp.create({ settings, scopes: SCOPES }),
+    ];
+    const tenants = { owner: await plantApp(owner), stranger: await plantApp(stranger) };
     const words: Words = {};
     const secrets: string[] = ["BEGIN PRIVATE KEY-----", "v1.test.", "AAcHBwcH", "BwcHBwcH"];
     const ids: Record<string, Ids> = {};
@@ -58,7 +63,9 @@ export class World {
       const word = `canary${randomToken(random)}`;
       words[party] = [word];
       const planted = await plant(app, live, word);
-      ids[party] = planted.ids;
+      const tenant = app === owner ? tenants.owner : tenants.stranger;
+      // An app is there in both modes, and a live key sees the keys of both.
+      ids[party] = { ...planted.ids, app: [tenant.app], key: live ? tenant.keys : tenant.keys.slice(0, 1) };
       secrets.push(...planted.secrets);
     }
     secrets.push(stranger.testKey, stranger.liveKey, owner.testKey, owner.liveKey);
@@ -82,13 +89,24 @@ export class World {
   /** Ids of a kind that are not the caller's: the other mode's and the stranger's. */
   othersIds(caller: Caller, kind: string): string[] {
     const otherMode = this.own[caller === "live" ? "test" : "live"][kind] ?? [];
-    return [...otherMode, ...(this.foreign[kind] ?? [])];
+    const own = this.own[caller][kind] ?? [];
+    return [...otherMode, ...(this.foreign[kind] ?? [])].filter((id) => !own.includes(id));
   }
 
   /** Every id of every party, for looking for one in answers to requests that do not name it. */
   allForeignIds(caller: Caller): string[] {
     return Object.keys(GUESSES).flatMap((kind) => this.othersIds(caller, kind));
   }
+}
+
+/** An app of the app's own, which the fuzzer may do what it likes to: its settings must not be those of the caller. */
+async function plantApp(parent: TestApp): Promise<{ app: string; keys: string[] }> {
+  const { body } = await parent.post<{ id: string; test_key: { id: string }; live_key: { id: string } }>(
+    "/v1/apps",
+    { name: "Branch" },
+    { live: true },
+  );
+  return { app: body.id, keys: [body.test_key.id, body.live_key.id] };
 }
 
 /** One object of each kind at least, with the word in every field that takes text. */

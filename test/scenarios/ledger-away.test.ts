@@ -15,6 +15,8 @@ import { Shop, shopsOfThisFile, sweepNow } from "./shop.ts";
 shopsOfThisFile();
 
 const ALL: (keyof LedgerSurface)[] = [
+  "adopt",
+  "retell",
   "create",
   "record",
   "read",
