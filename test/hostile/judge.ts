@@ -34,6 +34,8 @@ const TEXT_TYPES = [
   "text/csv; charset=utf-8; header=present",
   "text/plain; version=0.0.4; charset=utf-8",
 ];
+const pathnameOf = ({ target }: HostileRequest) =>
+  decodeURIComponent(new URL(`http://host/${target.replace(/^\/+/, "")}`).pathname);
 /** Keys are told where they are minted, and nowhere else. */
 const mintsKeys = (route: Route | null) =>
   route?.method === "POST" && /^\/v1\/apps(\/:app\/keys(\/:key\/rotate)?)?$/.test(route.path);
@@ -54,13 +56,8 @@ export function judge(request: HostileRequest, answer: GivenAnswer, facts: Facts
   if (!/^iar_[0-9A-Za-z]{24}$/.test(headers.get("Request-Id") ?? "")) violation("Request-Id", "missing");
   if (headers.get("Cache-Control") !== "no-store") violation("Cache-Control", "not no-store");
   const type = headers.get("Content-Type") ?? "none";
-  const isText =
-    status === 200 &&
-    TEXT_TYPES.includes(type) &&
-    // A trick with the path may reach a route without naming it.
-    (request.route === null ||
-      request.breaks.includes("a path trick") ||
-      request.route.answers[200]?.def.type === "string");
+  // A trick with the path may reach one of them without naming it.
+  const isText = status === 200 && TEXT_TYPES.includes(type) && /metrics|export/.test(pathnameOf(request));
   if (!isText && type !== JSON_TYPE) violation("JSON always", type);
   for (const [name, value] of headers) {
     if (/^(access-control-|set-cookie|location|x-injected|server$|x-powered)/i.test(name)) {
