@@ -148,8 +148,10 @@ async function recordInLedger(
 
 async function chargeFrom(principal: Principal, body: RecordChargeBody, now: number): Promise<Charge> {
   const { app, livemode, settings } = principal;
+  // A create names its app. A whole charge object, which has an id, says under which app Ping++ had it.
+  const isWhole = body.id !== undefined && typeof body.app === "string";
   const named = typeof body.app === "string" ? body.app : body.app?.id;
-  if (named !== undefined && named !== app) {
+  if (named !== undefined && named !== app && !isWhole) {
     throw invalid("app", "与 API KEY 所属的应用不符", "it is not the app of this API key");
   }
   if (body.id !== undefined && !isChargeId(body.id)) {

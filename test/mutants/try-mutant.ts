@@ -17,7 +17,7 @@ export interface Outcome {
 }
 
 /** Seeds a mutant has in the short form, which has about a minute for all of them. */
-export const QUICK_SEEDS = 12;
+export const QUICK_SEEDS = 16;
 
 /** A seed that runs longer hangs. */
 const SEED_TIMEOUT_MS = { L2: 90_000, L3: 300_000 };

@@ -159,7 +159,8 @@ describe("recording a charge", () => {
       paid: true,
       refunded: false,
       reversed: false,
-      app: app.id,
+      // Whose app it was there: here it is the key's.
+      app: "app_1Gqj58ynP0mHeX1q",
       channel: "upacp",
       order_no: "123456789",
       client_ip: "127.0.0.1",
@@ -182,7 +183,7 @@ describe("recording a charge", () => {
       description: null,
     };
     const { status, body } = await record(app, charge);
-    expect({ status, body }).toMatchObject({ status: 200, body: charge });
+    expect({ status, body }).toMatchObject({ status: 200, body: { ...charge, app: app.id } });
     // What this service shows can be recorded again, too.
     expect((await record(app, body)).body).toEqual(body);
     expect(await chargesOf(app)).toBe(1);

@@ -76,7 +76,7 @@ describe("a rebuild by the ids of the ledgers", () => {
       "/v1/refunds?q=wrong",
       "/v1/refunds?q=pattern",
       "/v1/refunds?q=colour",
-      "/v1/refunds/summary?group_by=status",
+      `/v1/refunds/summary?group_by=status&created[lt]=${now + 3600}`,
       `/v1/charges/${first.id}/refunds/${refund.id}/timeline`,
     ];
     const see = () =>
@@ -97,13 +97,16 @@ describe("a rebuild by the ids of the ledgers", () => {
     expect((await app.get<{ data: unknown[] }>("/v1/charges")).body.data).toEqual([]);
     const ids = (await listDurableObjectIds(env.LEDGERS)).map((id) => id.toString());
     const own = new Set(charges.map((charge) => idOf(app, charge)));
-    const { status, body } = await rebuild(app, { ledgers: ids });
-    expect(status).toBe(200);
-    expect(body.object).toBe("list");
-    expect(body.data.map(({ ledger }) => ledger)).toEqual(ids);
-    for (const { ledger = "", charge, status } of body.data) {
-      expect(status).toBe(own.has(ledger) ? "told" : "not_found");
-      if (!own.has(ledger)) expect(charge).toBeNull();
+    for (let from = 0; from < ids.length; from += 20) {
+      const some = ids.slice(from, from + 20);
+      const { status, body } = await rebuild(app, { ledgers: some });
+      expect(status).toBe(200);
+      expect(body.object).toBe("list");
+      expect(body.data.map(({ ledger }) => ledger)).toEqual(some);
+      for (const { ledger = "", charge, status } of body.data) {
+        expect(status).toBe(own.has(ledger) ? "told" : "not_found");
+        if (!own.has(ledger)) expect(charge).toBeNull();
+      }
     }
     expect(await see()).toEqual(before);
     const after = await storedRows();
