@@ -216,6 +216,13 @@ describe("a file", () => {
     none(offenders, "Please write the import with its `.ts`:");
   });
 
+  it("of the source writes to the log through src/log.ts, and no error's own words to an operator", () => {
+    const offenders = source.filter(
+      (path) => path !== "src/log.ts" && /\bconsole\b|\bString\(error\)/.test(code(path)),
+    );
+    none(offenders, "Please say it with `log`, and of an error `nameOf`:");
+  });
+
   it("passes nothing on that it does not own: no barrels", () => {
     // drizzle-kit wants one file with all tables, and the runtime wants the object's class from the entry.
     const allowed = ["src/db/schema.ts", "src/index.ts"];

@@ -13,7 +13,8 @@ const keyCache = new KeyCache();
 
 /**
  * Whose request this is. `now` in ms since the epoch. Throws the problems `bad_key` and, when D1 cannot answer and this
- * isolate has not seen the key lately, `unavailable`. `onRead` is told of the key when D1 was asked about it.
+ * isolate has not seen the key lately, `unavailable`. `onRead` is told of the key when D1 was asked about it, which happens
+ * in any case with `anew`.
  */
 export async function authenticate(
   request: Request,
@@ -21,6 +22,7 @@ export async function authenticate(
   now: number,
   cache: KeyCache = keyCache,
   onRead: (key: KnownKey) => void = () => undefined,
+  anew = false,
 ): Promise<Principal> {
   const key = presentedKey(request.headers.get("Authorization"));
   if (key === null) throw new ProblemError({ code: "bad_key", key: null });
@@ -28,11 +30,16 @@ export async function authenticate(
 
   const hash = await hashKey(key);
   const principal = await cache
-    .find(hash, now, async () => {
-      const key = await findKey(keyDatabase(env), hash, now);
-      if (key !== null) onRead(key);
-      return key;
-    })
+    .find(
+      hash,
+      now,
+      async () => {
+        const key = await findKey(keyDatabase(env), hash, now);
+        if (key !== null) onRead(key);
+        return key;
+      },
+      anew,
+    )
     .catch((error: unknown) => {
       if (!(error instanceof KeysUnavailableError)) throw error;
       throw new ProblemError({ code: "unavailable", retryAfterSeconds: 5 });

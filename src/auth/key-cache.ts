@@ -40,12 +40,14 @@ export class KeyCache {
   /**
    * The principal of the key with that hash; null when there is none. `ask` reads D1. Nothing but values is shared
    * between requests: a promise that another request began dies with that request. So while one of them asks about a
-   * key that has gone stale, the others go on with what is remembered. `now` in ms since the epoch. Throws
-   * KeysUnavailableError.
+   * key that has gone stale, the others go on with what is remembered; with `anew` D1 is asked in any case. `now` in ms
+   * since the epoch. Throws KeysUnavailableError.
    */
-  async find(hash: string, now: number, ask: Ask): Promise<Principal | null> {
+  async find(hash: string, now: number, ask: Ask, anew = false): Promise<Principal | null> {
     const remembered = this.#known.get(hash);
-    if (remembered !== undefined && now < Math.max(remembered.askedAt + FRESH_MS, remembered.pausedUntil)) {
+    const isFresh =
+      remembered !== undefined && now < Math.max(remembered.askedAt + FRESH_MS, remembered.pausedUntil);
+    if (isFresh && !anew) {
       return principalAt(remembered.key, now);
     }
     if ((this.#unknown.get(hash) ?? 0) > now) return null;

@@ -7,6 +7,7 @@ import { invalid, ProblemError } from "../http/problem.ts";
 import { json, type Route, type RouteContext, route } from "../http/registry.ts";
 import { errorSchema, listObject, listSchema } from "../http/wire.ts";
 import { isId } from "../ids.ts";
+import { isListWithin } from "./addresses.ts";
 import { getAdministered, refuseBroader, refuseStronger } from "./administer.ts";
 import { forgetHashes } from "./authenticate.ts";
 import {
@@ -117,8 +118,12 @@ export const keyRoutes: Route[] = [
       const key = await getKey(c, params);
       refuseStronger(principal, key);
       const { name, expires_at: expiresAt, allowed_ips: allowedIps } = body;
-      if (allowedIps !== undefined)
-        refuseBroader(principal, { ...key, expiresAt: principal.expiresAt, allowedIps });
+      if (allowedIps !== undefined) {
+        // To close one that lasts longer is no more than to revoke it; to open it is.
+        const opens = !isListWithin(allowedIps, key.allowedIps);
+        const lasts = opens ? (expiresAt ?? key.expiresAt) : principal.expiresAt;
+        refuseBroader(principal, { ...key, expiresAt: lasts, allowedIps });
+      }
       const now = seconds();
       if (expiresAt !== undefined && expiresAt <= now) throw isPast();
       if (expiresAt !== undefined && key.expiresAt !== null && expiresAt > key.expiresAt) {

@@ -1,4 +1,5 @@
 // Signed answers, for apps that switch them on: Ping++'s Java SDK with a verify key throws on an unsigned 2xx.
+import { log } from "../log.ts";
 import { unseal } from "../sealing/sealing.ts";
 import { pingppSignature } from "../webhooks/signature.ts";
 import type { Principal } from "./principal.ts";
@@ -17,14 +18,16 @@ export async function signAnswer(
   const { app, livemode, settings, signingKey } = principal;
   if (!settings.response_signing) return null;
   if (signingKey === null) {
-    console.error(`answer not signed: app ${app} has no signing key`);
+    log("error", { alert: "answer_not_signed", app, livemode, reason: "no signing key" });
     return null;
   }
   const context = { table: "signing_keys", row: signingKey.id, app, livemode, field: "private_key" };
   try {
     return await pingppSignature(await unseal(masterKeys, context, signingKey.privateKey), body);
   } catch (error) {
-    console.error(`answer not signed: ${error instanceof Error ? error.message : "unknown"}`);
+    // What unsealing says: the id of a master key, never a key.
+    const reason = error instanceof Error ? error.message : "unknown";
+    log("error", { alert: "answer_not_signed", app, livemode, reason });
     return null;
   }
 }

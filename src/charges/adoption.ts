@@ -34,6 +34,7 @@ export class Adoptions {
   /** Null when the freeze is lifted. The channel is asked once more about every refund that it contradicted. */
   async adopt(call: AdoptCall): Promise<Refusal | null> {
     const before = this.#books.enter();
+    if (before !== null && isAdopted(before, call)) return null;
     const early = before === null ? null : hindrance(before);
     if (early !== null) return early;
     const asked = (before?.refunds ?? []).filter(isInConflict);
@@ -43,7 +44,7 @@ export class Adoptions {
     return this.#books.write(() => {
       // Everything is looked at again: the channel has been asked meanwhile.
       const book = this.#books.enter();
-      if (book === null) return null;
+      if (book === null || isAdopted(book, call)) return null;
       const refusal = hindrance(book);
       if (refusal !== null) return refusal;
       const now = this.#ports.now();
@@ -64,7 +65,7 @@ export class Adoptions {
     });
   }
 
-  #keep(book: Book, { by, reason, apiKey }: AdoptCall, changes: Change[], at: number): void {
+  #keep(book: Book, { by, reason, apiKey, request }: AdoptCall, changes: Change[], at: number): void {
     const actor: Actor = { type: "person", key: apiKey, by };
     for (const { refund, events } of changes) {
       book.save(refund, { cause: "adopted", actor, at, words: reason });
@@ -72,7 +73,8 @@ export class Adoptions {
     }
     const { cover } = book;
     if (cover.freeze === null) return;
-    const adoption: Adoption = { freeze: cover.freeze, by, reason, apiKey, at };
+    const asked = request === undefined ? {} : { request };
+    const adoption: Adoption = { freeze: cover.freeze, by, reason, apiKey, ...asked, at };
     book.saveCover({
       ...cover,
       charge: { ...cover.charge, version: cover.charge.version + 1 },
@@ -82,6 +84,11 @@ export class Adoptions {
     });
     this.#books.arm();
   }
+}
+
+/** The same call once more, whose answer was lost. */
+function isAdopted({ cover }: Book, { request }: AdoptCall): boolean {
+  return cover.freeze === null && request !== undefined && cover.adoptions?.at(-1)?.request === request;
 }
 
 /** Why the charge cannot be adopted now, as far as the book tells. */
@@ -104,10 +111,10 @@ function isInConflict({ state, attention }: Refund): boolean {
 
 /** The refund as the channel has it. */
 function believed(book: Book, refund: Refund, heard: Verdict | null, now: number): Change | Refusal {
-  if (heard === null || heard.kind === "unknown" || heard.kind === "notSent") {
-    return { code: "channel_unreachable", refund: refund.id };
-  }
-  if (heard.kind === "declined" || heard.kind === "notFound") {
+  // A channel that has told of the money, and does not find it now, has not taken it back.
+  const isSilent = heard === null || ["unknown", "notSent", "notFound"].includes(heard.kind);
+  if (heard === null || isSilent) return { code: "channel_unreachable", refund: refund.id };
+  if (heard.kind === "declined") {
     const change = { attention: null, contradictedAt: null, dueAt: null, leaseUntil: null };
     return { refund: changedRefund(refund, change, now), events: ["refund.updated"] };
   }

@@ -15,6 +15,7 @@ export interface Adoption {
   by: string;
   reason: string;
   apiKey: string;
+  request?: string;
   at: number;
 }
 

@@ -2,6 +2,7 @@
 // and at most five questions at once; the same code in the request path and under the alarm.
 import type { ChannelAccount, ChannelFacts, Verdict } from "../channels/channel.ts";
 import { within } from "../deadline.ts";
+import { nameOf } from "../log.ts";
 import { askChannel } from "../refunds/drive-refund.ts";
 import { type Hold, holdOf } from "../refunds/hold-refund.ts";
 import { type Actor, holdsMoney, isFinal, type Refund, refundOrderNo, wasSent } from "../refunds/refund.ts";
@@ -213,7 +214,7 @@ export class Driver {
         // The books are as they were before the verdict.
         if (this.#asking.get(refund.id) === run) this.#asking.delete(refund.id);
         this.pause();
-        this.#ports.alert("verdict_not_booked", { refund: refund.id, error: String(error) });
+        this.#ports.alert("verdict_not_booked", { refund: refund.id, error: nameOf(error) });
       });
     this.#asking.set(refund.id, run);
   }

@@ -273,6 +273,8 @@ export interface AdoptCall extends Call {
   apiKey: string;
   by: string;
   reason: string;
+  /** The client's request, whose call may come twice. */
+  request?: string;
   hydration?: Hydration;
 }
 

@@ -4,6 +4,7 @@ import type { AppSettings } from "../apps/schema.ts";
 import { sleep, within } from "../deadline.ts";
 import type { Env } from "../env.ts";
 import { ProblemError } from "../http/problem.ts";
+import { log, nameOf } from "../log.ts";
 import { TRIES_MS } from "../refunds/reserve-refund.ts";
 import { ledgerName } from "./charge.ts";
 import type { LedgerSurface } from "./ledger-calls.ts";
@@ -58,7 +59,8 @@ export async function callLedger<Answer>(
       // What cannot be serialised was never sent: a mistake of ours, and no doubt about the outcome.
       if (error instanceof Error && error.name === "DataCloneError") throw error;
       if (!(error as { overloaded?: boolean }).overloaded) failed = "unknown";
-      console.warn(JSON.stringify({ failure: "ledger_call", attempt, error: String(error) }));
+      const { overloaded } = error as { overloaded?: boolean };
+      log("warn", { failure: "ledger_call", attempt, overloaded, error: nameOf(error) });
       if (attempt < TRIES_MAX) await sleep(PAUSE_MS * attempt);
     }
   }

@@ -4,6 +4,7 @@ import { claimChannelPayment, findAccount } from "../channels/repository.ts";
 import { database } from "../db/client.ts";
 import { sleep } from "../deadline.ts";
 import type { Env } from "../env.ts";
+import { log } from "../log.ts";
 import type { BatchMessage } from "../reconciliation/command.ts";
 import { wakeBatches } from "../reconciliation/wake-commands.ts";
 import { isFinal } from "../refunds/refund.ts";
@@ -49,7 +50,7 @@ export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
     },
     projection: (charge) =>
       findHydration(database(env(), charge.app, charge.livemode), charge.app, charge.livemode, charge.id),
-    alert: (kind, facts) => console.error(JSON.stringify({ alert: kind, ...facts })),
+    alert: (kind, facts) => log("error", { alert: kind, ...facts }),
   };
 }
 

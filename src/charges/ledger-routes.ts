@@ -1,11 +1,13 @@
 // The routes of operators: for a ledger that was lost or contradicted, a database that belongs to other ledgers, and one
 // that has forgotten what its ledgers know.
 import * as z from "zod";
+import { findAdministered } from "../apps/repository.ts";
 import { forgetKey } from "../auth/authenticate.ts";
-import { database } from "../db/client.ts";
+import { database, keyDatabase } from "../db/client.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
 import { json, jsonText, type Route, route } from "../http/registry.ts";
 import { errorSchema, listObject, listSchema, plainText } from "../http/wire.ts";
+import { log } from "../log.ts";
 import { adoptCharge, exportLedger, rebuildCharges, rebuildLedgers } from "./operate-ledgers.ts";
 import { ledgerFingerprint } from "./own-ledgers.ts";
 import { adoptLedgerNamespace } from "./repository.ts";
@@ -48,7 +50,9 @@ export const ledgerRoutes: Route[] = [
     body: adoptSchema,
     answers: { 200: chargeSchema, 400: errorSchema, 404: errorSchema, 503: errorSchema },
     async handler({ c, params: { charge }, body }) {
-      return jsonText(await adoptCharge(c.env, c.var.principal, charge, body));
+      return jsonText(
+        await adoptCharge(c.env, c.var.principal, charge, { ...body, request: c.var.requestId }),
+      );
     },
   }),
   route({
@@ -81,9 +85,16 @@ export const ledgerRoutes: Route[] = [
           "only live mode stops for another deployment's ledgers",
         );
       }
+      if ((await findAdministered(keyDatabase(c.env), app, app))?.parent !== null) {
+        throw invalid(
+          "app",
+          "仅适用于由运维人员创建的 app",
+          "the database is every app's: only an app that an operator made may adopt it",
+        );
+      }
       const fingerprint = ledgerFingerprint(c.env);
       await adoptLedgerNamespace(database(c.env, app, livemode), fingerprint);
-      console.warn(JSON.stringify({ alert: "namespace_adopted", app, apiKey, by, reason }));
+      log("warn", { alert: "namespace_adopted", app, apiKey, by, reason });
       await forgetKey(c.req.raw);
       return json({ object: "ledger_namespace", fingerprint, adopted: true });
     },

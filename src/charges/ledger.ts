@@ -4,6 +4,7 @@
 // alarm, or the next call that enters.
 import { within } from "../deadline.ts";
 import type { EventType } from "../events/event.ts";
+import { nameOf } from "../log.ts";
 import { isFinal, type Refund } from "../refunds/refund.ts";
 import { refundEvent } from "../refunds/refund-event.ts";
 import type { Refusal } from "../refunds/refusal.ts";
@@ -284,13 +285,13 @@ export class Ledger implements LedgerSurface {
     } catch (error) {
       this.#forget();
       this.#driver.pause();
-      this.#ports.alert("alarm_failed", { error: String(error) });
+      this.#ports.alert("alarm_failed", { error: nameOf(error) });
     }
     try {
       if (this.#enter({ alarm: true }) !== null) this.#alarm.armExactly();
     } catch (error) {
       this.#forget();
-      this.#ports.alert("alarm_not_set", { error: String(error) });
+      this.#ports.alert("alarm_not_set", { error: nameOf(error) });
     }
   }
 

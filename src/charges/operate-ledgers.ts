@@ -19,7 +19,7 @@ export async function adoptCharge(
   env: Env,
   principal: Principal,
   charge: string,
-  given: { by: string; reason: string },
+  given: { by: string; reason: string; request: string },
 ): Promise<string> {
   const { app, livemode, apiKey, settings } = principal;
   const reference = referenceOf(principal, charge);

@@ -2,6 +2,7 @@
 // are empty: what it would do with live money, it would do without knowing what was done before.
 import type { Database } from "../db/client.ts";
 import type { Env } from "../env.ts";
+import { log } from "../log.ts";
 import { findLedgerNamespace } from "./repository.ts";
 
 type Ledgers = Pick<Env, "LEDGERS">;
@@ -19,6 +20,6 @@ export function isOwnNamespace(env: Ledgers, recorded: string | null): boolean {
 /** Whether live money may be moved with this database: its ledgers are ours, or it has none yet. */
 export async function areOwnLedgers(env: Ledgers, db: Database): Promise<boolean> {
   if (isOwnNamespace(env, await findLedgerNamespace(db))) return true;
-  console.error(JSON.stringify({ alert: "wrong_namespace" }));
+  log("error", { alert: "wrong_namespace" });
   return false;
 }

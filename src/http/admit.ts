@@ -28,9 +28,12 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     const now = Date.now();
     const rawBody = reads ? EMPTY : await readBody(request);
     let read: KnownKey | null = null;
-    const principal = await authenticate(request, c.env, now, undefined, (key) => {
+    const onRead = (key: KnownKey) => {
       read = key;
-    });
+    };
+    // What a key makes of others lasts: it may have been revoked or narrowed a moment ago.
+    const anew = !reads && route.scope === "admin";
+    const principal = await authenticate(request, c.env, now, undefined, onRead, anew);
     c.set("principal", principal);
     c.set("language", preferredLanguage(request.headers.get("Accept-Language"), principal.settings.language));
 

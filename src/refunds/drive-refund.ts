@@ -5,6 +5,7 @@ import type { Channel, ChannelAccount, RefundOrder, Verdict } from "../channels/
 import type { Charge } from "../charges/charge.ts";
 import type { LedgerPorts } from "../charges/ledger-ports.ts";
 import { within } from "../deadline.ts";
+import { nameOf } from "../log.ts";
 import { type Refund, refundOrderNo } from "./refund.ts";
 
 /** How long the channel may take to answer. */
@@ -86,7 +87,7 @@ export async function askChannel(
       ? { ...verdict, askedAt }
       : { ...silence, failureCode: "channel_parse_error" };
   } catch (error) {
-    ports.alert("channel_connector_threw", { charge: charge.id, refund: refund.id, error: String(error) });
+    ports.alert("channel_connector_threw", { charge: charge.id, refund: refund.id, error: nameOf(error) });
     return { ...silence, failureCode: "channel_request_error" };
   }
 }

@@ -86,7 +86,11 @@ function succeeded(
     // A repeat may still tell the serial number that the first answer left out.
     const news = verdict.transactionNo !== null && refund.transactionNo === null;
     const told = news ? { ...refund, transactionNo: verdict.transactionNo } : refund;
-    return reasked(told, heard, verdict, at) ?? (news ? changed(refund, told) : null);
+    // A yes without its amount takes nothing back.
+    const attention = verdict.amount === null ? refund.attention : attentionAfter(refund, at);
+    const confirmed = reasked(told, { ...heard, attention }, verdict, at);
+    if (confirmed !== null) return confirmed;
+    return news || attention !== refund.attention ? changed(refund, { ...told, attention }) : null;
   }
   const success: Refund = {
     ...ended(heard, "succeeded"),
@@ -112,7 +116,11 @@ function declined(
   verdict: Extract<Verdict, { kind: "declined" }>,
   at: Circumstances,
 ): Settlement | null {
-  if (refund.state === "failed") return reasked(refund, heard, verdict, at);
+  if (refund.state === "failed") {
+    const attention = attentionAfter(refund, at);
+    const confirmed = reasked(refund, { ...heard, attention }, verdict, at);
+    return confirmed ?? (attention === refund.attention ? null : changed(refund, { ...refund, attention }));
+  }
   if (refund.state === "succeeded" && !mayLeaveFinal(refund, verdict, at)) {
     return contradicted(refund, heard.memory, at);
   }
@@ -265,6 +273,11 @@ function reasked(refund: Refund, heard: Refund, verdict: Verdict, at: Circumstan
   if (!mayLeaveFinal(refund, verdict, at)) return freed(refund, at);
   const { transactionNo } = refund;
   return changed(refund, { ...heard, transactionNo, contradictedAt: null, dueAt: null, openAnswers: 0 });
+}
+
+/** The channel, asked, says of a final state what the books say: that it spoke of another sum before is over. */
+function attentionAfter({ attention }: Refund, at: Circumstances): Attention | null {
+  return at.asked === "query" && attention === "amount_mismatch" ? null : attention;
 }
 
 /** Something contradicts a final state: ask the channel before believing it. */

@@ -5,6 +5,7 @@ import type { Channel, ChannelAccount, PaymentCheck, Verdict } from "../channels
 import type { Charge } from "../charges/charge.ts";
 import type { LedgerPorts } from "../charges/ledger-ports.ts";
 import { within } from "../deadline.ts";
+import { nameOf } from "../log.ts";
 import { type Refund, refundOrderNo } from "./refund.ts";
 
 const CLAIM_TIMEOUT_MS = 5_000;
@@ -82,7 +83,7 @@ async function isTurnedAway(
     if (outcome === "late") signal.abort();
     else return outcome.done?.kind === "refused";
   } catch (error) {
-    ports.alert("channel_connector_threw", { charge: charge.id, error: String(error) });
+    ports.alert("channel_connector_threw", { charge: charge.id, error: nameOf(error) });
   }
   return false;
 }
@@ -106,7 +107,7 @@ async function checked(
     if (outcome !== "late") return outcome.done ?? { kind: "unknown" };
     signal.abort();
   } catch (error) {
-    ports.alert("channel_connector_threw", { charge: charge.id, error: String(error) });
+    ports.alert("channel_connector_threw", { charge: charge.id, error: nameOf(error) });
   }
   return { kind: "unknown" };
 }

@@ -76,6 +76,16 @@ describe("a charge whose ledger was lost", () => {
     bench.restart();
     expect(await adopt(bench)).toEqual({ refusal: { code: "charge_not_frozen", charge: bench.charge.id } });
   });
+
+  it("answers a repeated call of one request alike, whose first answer was lost, and refuses the next request", async () => {
+    const bench = await lostWith([aRefund("succeeded", { account, version: 3 })]);
+    const by = (request: string) => bench.finish(bench.ledger.adopt({ ...call, request }));
+    const first = await by("req_1");
+    expect(first).toHaveProperty("ok");
+    expect(await by("req_1")).toEqual(first);
+    expect(await by("req_2")).toEqual({ refusal: { code: "charge_not_frozen", charge: bench.charge.id } });
+    expect(await bench.ledger.export()).toMatchObject({ ok: { adoptions: [{ by: "Li" }] } });
+  });
 });
 
 describe("a charge whose channel contradicts it", () => {
@@ -102,9 +112,9 @@ describe("a charge whose channel contradicts it", () => {
     expect((await bench.refund({ amount: 4000, description: "The rest" })).state).toBe("succeeded");
   });
 
-  it("stays frozen while the channel does not answer", async () => {
+  it.each(["unknown", "notFound"] as const)("stays frozen while the channel says %s", async (kind) => {
     const { bench, first } = await inConflict();
-    bench.onQuery = () => ({ kind: "unknown" });
+    bench.onQuery = () => ({ kind });
     expect(await adopt(bench)).toEqual({ refusal: { code: "channel_unreachable", refund: first.id } });
     expect(await bench.ledger.export()).toMatchObject({ ok: { freeze: "conflict" } });
   });

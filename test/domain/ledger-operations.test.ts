@@ -57,6 +57,21 @@ describe("a sync", () => {
     expect(await bench.stored(refund.id)).toMatchObject({ state: "failed", dueAt: null });
   });
 
+  it("ends what another amount of the channel's had called a person for, once the channel has mended it", async () => {
+    const bench = new Bench();
+    const refund = await bench.refund();
+    const words: Words = { kind: "succeeded", transactionNo: "R1" };
+    const sync = () => bench.finish(bench.ledger.sync({ ...CALL, refund: refund.id }));
+    bench.onQuery = () => ({ ...words, amount: refund.amount + 1 });
+    await sync();
+    expect(await bench.stored(refund.id)).toMatchObject({ attention: "amount_mismatch" });
+    await sync();
+    expect(await bench.stored(refund.id)).toMatchObject({ attention: "amount_mismatch" });
+    bench.onQuery = () => ({ ...words, amount: refund.amount });
+    await sync();
+    expect(await bench.stored(refund.id)).toMatchObject({ state: "succeeded", attention: null });
+  });
+
   it("joins the question that is under way: of a hundred at once two ask", async () => {
     const bench = new Bench();
     bench.onSubmission = () => ({ kind: "accepted" });

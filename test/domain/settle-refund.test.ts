@@ -572,6 +572,33 @@ describe("a verdict that is late or stale", () => {
     { amount: 1 },
   );
   becomes(
+    "and is over once the channel, asked, speaks of the amount in the books",
+    aRefund("succeeded", { attention: "amount_mismatch" }),
+    "query",
+    yes,
+    { state: "succeeded", events: ["refund.updated"], dueIn: null, attention: null },
+    { amount: 4000 },
+  );
+  becomes("or, of a failed one, says no", aRefund("failed", { attention: "amount_mismatch" }), "query", no, {
+    state: "failed",
+    events: ["refund.updated"],
+    dueIn: null,
+    attention: null,
+  });
+  for (const [asked, amount] of [
+    ["query", null],
+    ["told", 4000],
+  ] as const) {
+    becomes(
+      `and stays by a yes that was ${asked} with the amount ${amount}`,
+      aRefund("succeeded", { attention: "amount_mismatch" }),
+      asked,
+      yes,
+      null,
+      { amount },
+    );
+  }
+  becomes(
     "and does not hide a conflict, which says why the charge is frozen",
     aRefund("failed", { attention: "conflict" }),
     "told",

@@ -22,7 +22,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: LEDGER,
-        find: 'this.#driver.pause();\n      this.#ports.alert("alarm_failed", { error: String(error) });',
+        find: 'this.#driver.pause();\n      this.#ports.alert("alarm_failed", { error: nameOf(error) });',
         replace: "throw error;",
       },
     ],

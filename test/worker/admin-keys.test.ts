@@ -119,6 +119,19 @@ describe("a minted key", () => {
     expect(await statusOf(broad.key)).toBe(401);
   });
 
+  it("that was revoked or narrowed elsewhere a moment ago makes no keys, though it is still remembered", async () => {
+    const [revoked, narrowed] = [await mint(), await mint()];
+    expect([await statusOf(revoked.key), await statusOf(narrowed.key)]).toEqual([200, 200]);
+    await env.DB.batch([
+      env.DB.prepare("UPDATE api_keys SET revoked_at = 1 WHERE id = ?").bind(revoked.id),
+      env.DB.prepare("UPDATE api_keys SET expires_at = ? WHERE id = ?").bind(now() + DAY, narrowed.id),
+    ]);
+    expect(await statusOf(revoked.key)).toBe(200);
+    expect(await refusal({}, as(revoked.key))).toEqual([401, undefined, undefined]);
+    const wish = { expires_at: now() + 2 * DAY };
+    expect(await refusal(wish, as(narrowed.key))).toEqual([401, "key_too_broad", "expires_at"]);
+  });
+
   it("of live mode is not there for a test key", async () => {
     const live = await mint();
     const list = await app.get<{ data: Key[] }>(`${path}?limit=100`);
@@ -244,6 +257,16 @@ describe("an allow-list", () => {
 });
 
 describe("a key", () => {
+  it("that ends does not open one that outlives it to more addresses, and may close it", async () => {
+    const ends = await mint({ expires_at: now() + DAY });
+    const lasting = await mint({ allowed_ips: ["192.0.2.0/24"] });
+    const set = (allowed_ips: unknown) => ({ allowed_ips, scopes: undefined, name: undefined });
+    const at = `${path}/${lasting.id}`;
+    expect(await refusal(set(null), as(ends.key), at)).toEqual([401, "key_too_broad", "expires_at"]);
+    const closer = await app.post<Key>(at, { allowed_ips: ["192.0.2.7"] }, as(ends.key));
+    expect(closer.body.allowed_ips).toEqual(["192.0.2.7"]);
+  });
+
   it("ends earlier when it is told so, and never later", async () => {
     const key = await mint({ expires_at: now() + DAY });
     const set = (expires_at: number) => app.post(`${path}/${key.id}`, { expires_at }, as(app.liveKey));

@@ -135,4 +135,21 @@ describe("a database of another deployment", () => {
     const app = await TestApp.create();
     expect((await app.post("/v1/ledgers/adopt", GIVEN, { live: true })).status).toBe(401);
   });
+
+  it("is not adopted with a key of an app that another app made", async () => {
+    const app = await operator();
+    const { body: child } = await app.post<{ live_key: { key: string } }>(
+      "/v1/apps",
+      { name: "Branch" },
+      { live: true },
+    );
+    await belongsTo("another deployment's");
+    const sent = { headers: { Authorization: `Bearer ${child.live_key.key}` } };
+    expect(await app.post("/v1/ledgers/adopt", GIVEN, sent)).toMatchObject({
+      status: 400,
+      body: { error: { param: "app" } },
+    });
+    const { results } = await env.DB.prepare("SELECT fingerprint FROM ledger_namespaces").all();
+    expect(results).toEqual([{ fingerprint: "another deployment's" }]);
+  });
 });
