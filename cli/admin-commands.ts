@@ -48,7 +48,13 @@ function addApps(apps: Command, context: Context): void {
     .command("create <name>")
     .description("a new app with a test key and a live key, shown this once")
     .action(async (name: string) => {
-      const app = await context.client().call<Json>({ method: "POST", path: "/v1/apps", body: { name } });
+      const call = {
+        method: "POST",
+        path: "/v1/apps",
+        body: { name },
+        whenLost: { lookWith: "apps list" },
+      } as const;
+      const app = await context.client().call<Json>(call);
       const [test, live] = [app.test_key as Json, app.live_key as Json];
       if (context.isJson()) printObject(true, app);
       else
@@ -103,7 +109,9 @@ function addKeys(keys: Command, context: Context): void {
         expires_at,
         allowed_ips: allowedIps === undefined ? undefined : words(allowedIps),
       };
-      const key = await context.client().call<Json>({ method: "POST", path: keyPath(app), body });
+      const whenLost = { lookWith: `keys list ${app}` };
+      const call = { method: "POST", path: keyPath(app), body, whenLost } as const;
+      const key = await context.client().call<Json>(call);
       printObject(context.isJson(), key, ["key", ...KEY]);
     });
   keys
@@ -115,7 +123,9 @@ function addKeys(keys: Command, context: Context): void {
       wholeNumber("--expires-in", 0, 2_592_000),
     )
     .action(async (app: string, key: string, { expiresIn: expires_in }: { expiresIn?: number }) => {
-      const call = { method: "POST", path: `${keyPath(app, key)}/rotate`, body: { expires_in } } as const;
+      const path = `${keyPath(app, key)}/rotate`;
+      const whenLost = { lookWith: `keys list ${app}` };
+      const call = { method: "POST", path, body: { expires_in }, whenLost } as const;
       printObject(context.isJson(), await context.client().call<Json>(call), ["key", ...KEY]);
     });
   keys
@@ -140,7 +150,8 @@ function addSettings(settings: Command, context: Context): void {
     .description("VALUE is JSON, text, or @FILE; null is the default again")
     .action(async (app: string, name: string, value: string) => {
       const body = { settings: { [name]: settingOf(value) } };
-      const changed = await context.client().call<App>({ method: "POST", path: appPath(app), body });
+      const call = { method: "POST", path: appPath(app), body, whenLost: "repeat" } as const;
+      const changed = await context.client().call<App>(call);
       printObject(context.isJson(), changed.settings);
     });
 }

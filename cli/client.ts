@@ -1,7 +1,10 @@
-// The one way to the service. Repeats what is safe to repeat: every write is sent with the same Idempotency-Key, or is
-// repeatable by itself. A refusal is thrown as it was worded; a rate limit holds back all requests of this process.
+// The one way to the service. What is safe to repeat is repeated when no answer comes: reads, deletions, and the writes
+// that say of themselves that they are. Any other write is sent once, and when its answer is lost, what is said is that
+// it may have happened. A refusal is thrown as it was worded; a rate limit holds back all requests of this process.
+import type { KeyObject } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CommandError, RefusedError, UnreachableError, UsageError } from "./outcome.ts";
+import { RefusedError, UnknownOutcomeError, UnreachableError, UsageError } from "./outcome.ts";
+import { signatureHeaders } from "./signing.ts";
 
 /** Pauses before another try when no answer came. */
 const NETWORK_PAUSES_MS = [200, 500, 1000];
@@ -9,26 +12,46 @@ const NETWORK_PAUSES_MS = [200, 500, 1000];
 const LATER_TRIES = 10;
 const LATER_MS_MAX = 60_000;
 const TIMEOUT_MS = 45_000;
+/** The request cannot have left: there was no connection. */
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ENETUNREACH",
+  "EHOSTUNREACH",
+  "bad port",
+]);
 
-export interface Call {
-  method?: "GET" | "POST" | "DELETE";
+interface Read {
+  method?: "GET" | "DELETE";
+}
+
+interface Write {
+  method: "POST";
+  /** "repeat" when once more changes nothing; else where to see whether it happened. */
+  whenLost: "repeat" | { lookWith: string };
+}
+
+export type Call = (Read | Write) & {
   path: string;
   query?: Record<string, string | undefined>;
   body?: unknown;
   headers?: Record<string, string>;
   /** Also ended by the person, or by the first error of a run. */
   signal?: AbortSignal;
-}
+};
 
 export class Client {
   readonly url: string;
   readonly #key: string;
+  readonly #privateKey: KeyObject | null;
   /** Epoch milliseconds before which nothing is sent. */
   #notBefore = 0;
 
-  constructor(url: string, key: string) {
+  constructor(url: string, key: string, privateKey: KeyObject | null = null) {
     this.url = checkedUrl(url, key);
     this.#key = key;
+    this.#privateKey = privateKey;
   }
 
   get livemode(): boolean {
@@ -41,25 +64,37 @@ export class Client {
   }
 
   async call<Answer>(call: Call): Promise<Answer> {
+    const once = call.method === "POST" && call.whenLost !== "repeat" ? call.whenLost : null;
     let networkTries = 0;
+    let timestamp = 0;
     for (let tries = 1; ; tries++) {
       await this.#turn(call.signal);
+      // A signature works once, and the same second would give the same one.
+      timestamp = Math.max(timestamp + 1, Math.floor(Date.now() / 1000));
       let answer: { response: Response; text: string };
       try {
-        answer = await this.#send(call);
+        answer = await this.#send(call, timestamp);
       } catch (error) {
         call.signal?.throwIfAborted();
+        const reason = reasonOf(error);
+        if (once !== null && !NEVER_SENT.has(reason)) throw new UnknownOutcomeError(reason, once.lookWith);
         const pause = NETWORK_PAUSES_MS[networkTries++];
-        if (pause === undefined) throw new UnreachableError(this.url, reasonOf(error));
+        if (pause === undefined) throw new UnreachableError(this.url, reason);
         await sleep(pause, undefined, { signal: call.signal });
         continue;
       }
       const { response, text } = answer;
-      const body = this.#parse(response, text);
-      if (response.ok) return body as Answer;
-      const refused = refusalOf(response, body);
-      const later = refused.code === "rate_limited" || response.status === 429 || response.status === 503;
-      if (!later || tries >= LATER_TRIES) throw refused;
+      const body = jsonOf(text);
+      if (response.ok && body !== undefined) return body as Answer;
+      const refused = body === undefined ? notJson(this.url, response) : refusalOf(response, body);
+      // A frozen charge waits for a person.
+      const isLater =
+        (refused.code === "rate_limited" || [429, 502, 503, 504].includes(refused.status)) &&
+        refused.code !== "charge_frozen";
+      if (once !== null && (response.status >= 500 || response.ok)) {
+        throw new UnknownOutcomeError(refused.message, once.lookWith);
+      }
+      if (!isLater || tries >= LATER_TRIES) throw refused;
       const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
       const pauseMs = Number.isFinite(seconds) ? seconds * 1000 : 250 * 2 ** tries;
       this.#notBefore = Math.max(
@@ -75,10 +110,15 @@ export class Client {
     }
   }
 
-  async #send({ method = "GET", path, query = {}, body, headers, signal }: Call) {
+  async #send({ method = "GET", path, query = {}, body, headers, signal }: Call, timestamp: number) {
     const url = new URL(`${this.url}${path}`);
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) url.searchParams.append(name, value);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const signature =
+      this.#privateKey === null || method === "GET"
+        ? {}
+        : signatureHeaders(this.#privateKey, { method, url, body: text, timestamp });
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(url, {
       method,
@@ -87,24 +127,29 @@ export class Client {
         Authorization: `Bearer ${this.#key}`,
         "Accept-Language": "en",
         "User-Agent": "edge-refunds-cli",
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(text === undefined ? {} : { "Content-Type": "application/json" }),
+        ...signature,
         ...headers,
       },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: text,
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     });
     return { response, text: await response.text() };
   }
+}
 
-  #parse(response: Response, text: string): unknown {
-    try {
-      return JSON.parse(text);
-    } catch {
-      throw new CommandError(
-        `${this.url} answered ${response.status} with something that is not JSON. Is it the base URL of edge-refunds, without /v1?`,
-      );
-    }
+/** Undefined for what is not JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
+}
+
+function notJson(url: string, { status }: Response): RefusedError {
+  const message = `${url} answered with something that is not JSON. Is it the base URL of edge-refunds, without /v1?`;
+  return new RefusedError(status, message, null, null, null);
 }
 
 /** The base URL without `/v1` and the slash at its end. A live key never goes over the network unencrypted. */

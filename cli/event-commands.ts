@@ -41,6 +41,7 @@ export function addEventCommands(program: Command, context: Context): void {
         method: "POST",
         path: `/v1/events/${segment(event)}/resend`,
         body: { endpoint, ...(force === true ? { force } : {}) },
+        whenLost: { lookWith: "events list" },
       });
       printObject(context.isJson(), delivery);
     });

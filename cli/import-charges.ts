@@ -60,7 +60,14 @@ export async function importCharges(client: Client, file: string, options: Impor
     }
     try {
       if (options.dryRun !== true) {
-        await client.call({ method: "POST", path: "/v1/charges", body: line.body, signal: stop.signal });
+        const { signal } = stop;
+        await client.call({
+          method: "POST",
+          path: "/v1/charges",
+          body: line.body,
+          whenLost: "repeat",
+          signal,
+        });
       }
       done.add(fingerprint);
       summary.recorded++;
@@ -91,6 +98,7 @@ export async function importCharges(client: Client, file: string, options: Impor
       if (running.size >= AT_ONCE) await Promise.race(running);
     }
     await Promise.all(running);
+    bar.lines(summary);
   } finally {
     bar.stop();
     done.close();
@@ -193,7 +201,8 @@ function unusable(option: string, path: string, error: unknown): UsageError {
 /** The file's bytes; the bar follows how many were read. */
 async function* sourceOf(file: string, bar: Progress): AsyncGenerator<Uint8Array> {
   try {
-    const stream = createReadStream(file);
+    // Small pieces, for a bar that moves with the lines that are recorded.
+    const stream = createReadStream(file, { highWaterMark: 4096 });
     stream.once("open", (descriptor) => bar.start(descriptor));
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       yield chunk;

@@ -28,6 +28,7 @@ export function addLedgerCommands(program: Command, context: Context): void {
         method: "POST",
         path: `/v1/charges/${segment(charge)}/adopt`,
         body: { by, reason },
+        whenLost: "repeat",
       } as const;
       const shownFields = ["id", "order_no", "amount", "amount_refunded", "amount_refundable"];
       printObject(context.isJson(), await context.client().call<Json>(call), shownFields);
@@ -53,7 +54,8 @@ export function addLedgerCommands(program: Command, context: Context): void {
       const client = context.client();
       const kind = options.ledgers === undefined ? "charges" : "ledgers";
       for await (const ids of batches(client, options)) {
-        const call = { method: "POST", path: "/v1/ledgers/rebuild", body: { [kind]: ids } } as const;
+        const path = "/v1/ledgers/rebuild";
+        const call = { method: "POST", path, body: { [kind]: ids }, whenLost: "repeat" } as const;
         const { data } = await client.call<{
           data: { charge: string | null; ledger?: string; status: string }[];
         }>(call);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Client } from "./client.ts";
-import { CommandError } from "./outcome.ts";
+import { CommandError, UnknownOutcomeError } from "./outcome.ts";
 import { type Delivery, receiveDelivery, type Trust } from "./receive-delivery.ts";
 
 /** More than any event has. */
@@ -35,12 +35,9 @@ export async function listen(client: Client, wanted: Listening): Promise<void> {
   const url = wanted.publicUrl ?? `http://127.0.0.1:${port}/`;
   let endpoint: { id: string; secret: string } | null = null;
   try {
+    if (wanted.signal.aborted) return;
     const keys = await client.call<{ data: { public_key: string }[] }>({ path: "/v1/public_keys" });
-    endpoint = await client.call<{ id: string; secret: string }>({
-      method: "POST",
-      path: "/v1/webhook_endpoints",
-      body: { url, enabled_events: wanted.events, description: "edge-refunds webhooks listen" },
-    });
+    endpoint = await createEndpoint(client, url, wanted);
     trusted({ secret: endpoint.secret, publicKeys: keys.data.map((key) => key.public_key) });
     wanted.note(`${endpoint.id} delivers to ${url}. Stop with Ctrl-C.`);
     if (!wanted.signal.aborted) await once(wanted.signal, "abort");
@@ -54,6 +51,28 @@ export async function listen(client: Client, wanted: Listening): Promise<void> {
     }
     server.close();
     server.closeAllConnections();
+  }
+}
+
+/** When the answer is lost, the endpoint it may have told of is deleted: without its secret nothing can be verified. */
+async function createEndpoint(client: Client, url: string, { events, note }: Listening) {
+  const description = `edge-refunds webhooks listen ${crypto.randomUUID()}`;
+  const path = "/v1/webhook_endpoints";
+  try {
+    return await client.call<{ id: string; secret: string }>({
+      method: "POST",
+      path,
+      body: { url, enabled_events: events, description },
+      whenLost: { lookWith: "webhooks list" },
+    });
+  } catch (error) {
+    if (!(error instanceof UnknownOutcomeError)) throw error;
+    const { data } = await client.call<{ data: { id: string; description: string | null }[] }>({ path });
+    for (const endpoint of data.filter((endpoint) => endpoint.description === description)) {
+      await client.call({ method: "DELETE", path: `${path}/${endpoint.id}` });
+      note(`${endpoint.id} is deleted.`);
+    }
+    throw error;
   }
 }
 

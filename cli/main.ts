@@ -1,6 +1,7 @@
 // npx edge-refunds …: the command line of the service, over its HTTP API alone. Tables for people, --json for scripts;
 // errors go to standard error and say what to do; exit codes are those of outcome.ts.
 import { Command, CommanderError } from "commander";
+import packageJson from "../package.json" with { type: "json" };
 import { addAdminCommands } from "./admin-commands.ts";
 import { addChargeCommands } from "./charge-commands.ts";
 import { Client } from "./client.ts";
@@ -9,6 +10,7 @@ import { addEventCommands } from "./event-commands.ts";
 import { addLedgerCommands } from "./ledger-commands.ts";
 import { CommandError, EXIT } from "./outcome.ts";
 import { addRefundCommands } from "./refund-commands.ts";
+import { readPrivateKey } from "./signing.ts";
 import { addWebhookCommands } from "./webhook-commands.ts";
 
 const FOOTER = `
@@ -25,15 +27,22 @@ const program = new Command("edge-refunds")
     process.env.EDGE_REFUNDS_URL || "http://127.0.0.1:8787",
   )
   .option("--key <key>", "API key (EDGE_REFUNDS_KEY)")
+  .option(
+    "--private-key <file>",
+    "RSA key in PEM that signs what changes something (EDGE_REFUNDS_PRIVATE_KEY_FILE)",
+  )
   .option("--json", "print JSON instead of tables")
   .addHelpText("after", FOOTER)
+  .version(packageJson.version)
   .showHelpAfterError("(--help says more)")
   .exitOverride();
 
 const context: Context = {
   client() {
-    const { url, key } = program.opts<{ url: string; key?: string }>();
-    return new Client(url, key ?? process.env.EDGE_REFUNDS_KEY ?? "");
+    const { url, key, privateKey } = program.opts<{ url: string; key?: string; privateKey?: string }>();
+    const file = privateKey ?? process.env.EDGE_REFUNDS_PRIVATE_KEY_FILE;
+    const signer = file === undefined || file === "" ? null : readPrivateKey(file);
+    return new Client(url, key ?? process.env.EDGE_REFUNDS_KEY ?? "", signer);
   },
   isJson: () => program.opts<{ json?: boolean }>().json === true,
 };
@@ -54,6 +63,9 @@ for (const command of everyCommand(program)) {
       .option("--url <url>", "base URL of the service")
       .on("option:url", (url) => program.setOptionValue("url", url));
     command.option("--key <key>", "API key").on("option:key", (key) => program.setOptionValue("key", key));
+    command
+      .option("--private-key <file>", "RSA key in PEM that signs what changes something")
+      .on("option:private-key", (file) => program.setOptionValue("privateKey", file));
   }
 }
 

@@ -58,3 +58,12 @@ export class UnreachableError extends CommandError {
     );
   }
 }
+
+/** A write that must not be repeated unseen was sent, and what became of it is not known. */
+export class UnknownOutcomeError extends CommandError {
+  constructor(reason: string, lookWith: string) {
+    super(
+      `${reason}\nIt may have happened all the same. Before you repeat it, look with: edge-refunds ${lookWith}`,
+    );
+  }
+}

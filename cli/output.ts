@@ -77,5 +77,6 @@ export function printJson(value: unknown): void {
 }
 
 function readable(name: string, value: unknown): unknown {
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value.join(" ");
   return /^(created|time_.*|.*_at)$/.test(name) ? (isoTime(value) ?? value) : value;
 }

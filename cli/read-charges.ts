@@ -2,8 +2,8 @@
 // an error with its number, and the lines after it are read all the same. Nothing is guessed: what cannot be told for
 // sure (a refund still running elsewhere, text in another encoding) is an error.
 import { createHash } from "node:crypto";
-import { pipeline } from "node:stream";
-import { parse } from "csv-parse";
+import { once } from "node:events";
+import { CsvError, parse } from "csv-parse";
 import { recordChargeSchema } from "../src/charges/schema.ts";
 
 export type Format = "csv" | "ndjson";
@@ -152,46 +152,83 @@ async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   if (length > 0) yield take();
 }
 
+interface CsvRow {
+  line: number;
+  cells: string[];
+}
+
 async function* readCsv(
   source: AsyncIterable<Uint8Array>,
   onColumns: (metadata: string[]) => void,
 ): AsyncGenerator<ChargeLine> {
+  let columns: string[] | null = null;
+  for await (const row of csvRows(source)) {
+    if ("error" in row) {
+      yield row;
+      continue;
+    }
+    const { line, cells } = row;
+    if (cells.every((cell) => cell.trim() === "")) continue;
+    if (columns === null) {
+      columns = cells.map((name) => name.trim());
+      const twice = columns.find((name, index) => columns?.indexOf(name) !== index);
+      if (twice !== undefined) {
+        yield { line, error: `the header has the column "${twice}" twice` };
+        return;
+      }
+      onColumns(columns.map(metadataName).filter((name) => name !== null));
+      continue;
+    }
+    yield cells.length === columns.length
+      ? rowLine(line, columns, cells)
+      : { line, error: `${cells.length} cells under ${columns.length} columns` };
+  }
+}
+
+/** Rows with the numbers of their first lines. What is no CSV ends them with an error, after every row before it. */
+async function* csvRows(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<CsvRow | { line: number; error: string }> {
+  let rows: CsvRow[] = [];
+  let line = 1;
+  // The parser's own output is thrown away when it fails; what it has handed over here stays.
   const parser = parse({
     bom: true,
-    info: true,
     relax_column_count: true,
     max_record_size: LINE_BYTES_MAX,
+    on_record(cells: string[], { lines }) {
+      rows.push({ line, cells });
+      line = lines + 1;
+      return null;
+    },
   });
-  // What fails in the source or the parser is thrown by the loop below.
-  pipeline(source, parser, () => {});
-  let columns: string[] | null = null;
-  let line = 1;
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  // More than one can come, and none without a listener.
+  parser.on("error", failed.reject);
+  const ended = once(parser.resume(), "end");
+  ended.catch(() => {});
+  const taken = () => {
+    const done = rows;
+    rows = [];
+    return done;
+  };
   try {
-    for await (const { record, info } of parser as AsyncIterable<{
-      record: string[];
-      info: { lines: number };
-    }>) {
-      const at = line;
-      line = info.lines + 1;
-      if (record.every((cell) => cell.trim() === "")) continue;
-      if (columns === null) {
-        columns = record.map((name) => name.trim());
-        const twice = columns.find((name, index) => columns?.indexOf(name) !== index);
-        if (twice !== undefined) {
-          yield { line: at, error: `the header has the column "${twice}" twice` };
-          return;
-        }
-        onColumns(columns.map(metadataName).filter((name) => name !== null));
-        continue;
-      }
-      yield record.length === columns.length
-        ? rowLine(at, columns, record)
-        : { line: at, error: `${record.length} cells under ${columns.length} columns` };
+    for await (const chunk of source) {
+      const written = new Promise<void>((resolve) => parser.write(chunk, () => resolve()));
+      await Promise.race([written, failed.promise]);
+      yield* taken();
     }
+    parser.end();
+    await Promise.race([ended, failed.promise]);
+    yield* taken();
   } catch (error) {
-    const { code, lines, message } = error as Error & { code?: string; lines?: number };
-    if (code?.startsWith("CSV_") !== true) throw error;
+    if (!(error instanceof CsvError)) throw error;
+    const { lines, message } = error as CsvError & { lines?: number };
+    yield* taken();
     yield { line: lines ?? line, error: `not CSV from here on: ${message}` };
+  } finally {
+    parser.destroy();
   }
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { type Context, pair, segment, wholeNumber } from "./context.ts";
-import { EXIT, UnreachableError, UsageError } from "./outcome.ts";
+import { EXIT, RefusedError, UnreachableError, UsageError } from "./outcome.ts";
 import { type Json, printList, printObject } from "./output.ts";
 
 const SHOWN = [
@@ -114,14 +114,23 @@ async function createRefund(context: Context, charge: string, options: CreateOpt
       method: "POST",
       path: `/v1/charges/${segment(charge)}/refunds`,
       body: { amount, description, metadata, refund_no },
+      // It carries a key of its own, or its own number.
+      whenLost: "repeat",
       headers: {
         ...(key === undefined ? {} : { "Idempotency-Key": key }),
         ...(wait === undefined ? {} : { Prefer: `wait=${wait}` }),
       },
     });
   } catch (error) {
-    if (error instanceof UnreachableError && key !== undefined) {
-      process.stderr.write(`Whether it was made is not known. Repeat it with --idempotency-key ${key}\n`);
+    // A frozen charge takes no refunds: that much is known.
+    const isUnknown =
+      error instanceof UnreachableError ||
+      (error instanceof RefusedError && error.status >= 500 && error.code !== "charge_frozen");
+    if (isUnknown) {
+      const same = key === undefined ? "the same --refund-no" : `--idempotency-key ${key}`;
+      process.stderr.write(
+        `Whether it was made is not known. Repeat it with ${same}: it is made once, however often it is sent.\n`,
+      );
     }
     throw error;
   }

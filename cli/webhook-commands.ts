@@ -1,10 +1,12 @@
-// webhooks listen: a receiver on this machine that shows every delivery and checks both of its signatures.
+// webhooks …: the endpoints, and a receiver on this machine that shows every delivery and checks both of its signatures.
 import type { Command } from "commander";
-import { type Context, wholeNumber } from "./context.ts";
+import { type Context, segment, wholeNumber } from "./context.ts";
 import { listen } from "./listen.ts";
 import { CommandError, EXIT } from "./outcome.ts";
-import { printJson, shown } from "./output.ts";
+import { type Json, printJson, printList, printObject, shown } from "./output.ts";
 import type { Delivery } from "./receive-delivery.ts";
+
+const COLUMNS = ["id", "url", "status", "created", "description"];
 
 interface ListenOptions {
   port: number;
@@ -14,7 +16,23 @@ interface ListenOptions {
 }
 
 export function addWebhookCommands(program: Command, context: Context): void {
-  const webhooks = program.command("webhooks").description("webhooks: listen");
+  const webhooks = program.command("webhooks").description("webhooks: list, delete, listen");
+
+  webhooks
+    .command("list")
+    .description("all endpoints")
+    .action(async () => {
+      const list = await context.client().call<Json & { data: Json[] }>({ path: "/v1/webhook_endpoints" });
+      printList(context.isJson(), list, list.data, COLUMNS);
+    });
+
+  webhooks
+    .command("delete <endpoint>")
+    .description("delete an endpoint")
+    .action(async (endpoint: string) => {
+      const call = { method: "DELETE", path: `/v1/webhook_endpoints/${segment(endpoint)}` } as const;
+      printObject(context.isJson(), await context.client().call<Json>(call));
+    });
 
   webhooks
     .command("listen")

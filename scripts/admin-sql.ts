@@ -3,10 +3,13 @@ import { getTableColumns, getTableName } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { type AppSettings, appSettingsSchema, DEFAULT_SETTINGS } from "../src/apps/schema.ts";
 import { apps } from "../src/apps/table.ts";
-import { isName, type Mint, mintApp, mintKeyRow } from "../src/auth/mint.ts";
+import { formatRange, parseRange } from "../src/auth/addresses.ts";
+import { isName, type KeyWish, type Mint, mintApp, mintKeyRow } from "../src/auth/mint.ts";
 import { importPublicKey } from "../src/auth/request-signature.ts";
 import { DEFAULT_SCOPES, SCOPES, type Scope } from "../src/auth/scope.ts";
 import { apiKeys, signingKeys } from "../src/auth/table.ts";
+
+const DAYS_MAX = 36_500;
 
 /** What was asked for cannot be done; the message is for the person at the terminal. */
 export class AdminError extends Error {}
@@ -59,21 +62,44 @@ export async function newApp(name: string, masterKeys: string, mint: Mint): Prom
 /** A new key of an app. The app must exist: ask before. */
 export async function newKey(
   app: string,
-  options: { livemode: boolean; name: string; scopes: readonly Scope[] },
+  options: Pick<KeyWish, "livemode" | "name" | "scopes" | "expiresAt" | "allowedIps">,
   mint: Mint,
 ): Promise<NewKey> {
+  if (!isName(options.name)) throw new AdminError("a key's name has 1 to 100 characters");
   const { key, row } = await mintKeyRow(app, options, mint);
   return { id: row.id, key, statements: [insert(apiKeys, row)] };
 }
 
-/** Scopes from a list with commas. */
+/** Scopes from a list with commas; `all` is every one. */
 export function parseScopes(list: string): Scope[] {
+  if (list.trim() === "all") return [...SCOPES];
   const names = list.split(",").map((name) => name.trim());
   const unknown = names.find((name) => !SCOPES.some((scope) => scope === name));
   if (unknown !== undefined) {
-    throw new AdminError(`there is no scope "${unknown}"; there are ${SCOPES.join(", ")}`);
+    throw new AdminError(
+      `there is no scope "${unknown}"; there are ${SCOPES.join(", ")}, or all of them: all`,
+    );
   }
   return SCOPES.filter((scope) => names.includes(scope));
+}
+
+/** Addresses and CIDR ranges from a list with commas, in the spelling that is stored. */
+export function parseAddresses(list: string): string[] {
+  const ranges = list.split(",").map((text) => {
+    const range = parseRange(text.trim());
+    if (range === null) throw new AdminError(`"${text.trim()}" is no IP address or CIDR range`);
+    return formatRange(range);
+  });
+  return [...new Set(ranges)];
+}
+
+/** When a key ends that is to live for so many days, Unix seconds. */
+export function parseDays(text: string, now: number): number {
+  const days = Number(text);
+  if (!/^\d{1,5}$/.test(text) || days < 1 || days > DAYS_MAX) {
+    throw new AdminError(`--expires-in is a whole number of days from 1 to ${DAYS_MAX}, not "${text}"`);
+  }
+  return now + days * 86_400;
 }
 
 /** A setting's value as typed: JSON where that fits the setting, else the text itself. */
@@ -87,7 +113,7 @@ export async function parseSetting(name: string, text: string): Promise<AppSetti
   const parsed = [...jsonOf(text), text].map((value) => schema.safeParse(value));
   const value = parsed.find((attempt) => attempt.success);
   if (value === undefined) {
-    const reasons = parsed[0]?.error?.issues.map((issue) => issue.message) ?? [];
+    const reasons = parsed[0]?.error?.issues.map(reasonOf) ?? [];
     throw new AdminError(`${name}: ${reasons.join("; ")}`);
   }
   if (name === "public_key" && typeof value.data === "string") {
@@ -125,7 +151,7 @@ export function findApp(app: string): string {
 }
 
 export function listKeys(app: string): string {
-  return `select id, livemode, name, scopes, created, expires_at, revoked_at
+  return `select id, livemode, name, scopes, created, expires_at, revoked_at, last_used_at, allowed_ips, replaced_by
     from api_keys where app = ${literal(app)} order by livemode, created, id`;
 }
 
@@ -136,6 +162,15 @@ function insert<Table extends SQLiteTable>(table: Table, row: Table["$inferSelec
     return literal(value === null ? null : (column.mapToDriverValue(value) as string | number));
   });
   return `insert into ${getTableName(table)} (${columns.map(([, { name }]) => name).join(", ")}) values (${values.join(", ")})`;
+}
+
+type Issue = NonNullable<ReturnType<(typeof appSettingsSchema)["safeParse"]>["error"]>["issues"][number];
+
+function reasonOf(issue: Issue): string {
+  const at = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return issue.code === "invalid_key"
+    ? `${at}not a currency in lower case, such as cny, nor * for every other`
+    : `${at}${issue.message}`;
 }
 
 function jsonOf(text: string): unknown[] {

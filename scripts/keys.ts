@@ -13,6 +13,8 @@ import {
   listKeys,
   newApp,
   newKey,
+  parseAddresses,
+  parseDays,
   parseScopes,
   revokeKey,
 } from "./admin-sql.ts";
@@ -34,7 +36,9 @@ const FOLLOWS = "Running servers follow within 33 seconds.";
 const HELP = `Usage: npm run keys -- COMMAND [--local | --remote] [--persist-to DIR]
 
   create-app NAME                 a new app with a test key and a live key
-  create-key APP --mode test|live [--scopes a,b] [--name TEXT]
+  create-key APP --mode test|live [--scopes a,b] [--name TEXT] [--expires-in DAYS] [--allowed-ips LIST]
+                                  a key; --scopes all has every scope, admin included, and without
+                                  --scopes it has all but admin. LIST: addresses and CIDR ranges
   revoke-key KEY_ID               ends a key; running servers follow within 33 seconds
   list                            all apps
   show APP                        an app's settings and keys
@@ -60,6 +64,8 @@ const OPTIONS = {
   mode: { type: "string" },
   scopes: { type: "string" },
   name: { type: "string" },
+  "expires-in": { type: "string" },
+  "allowed-ips": { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -78,7 +84,7 @@ async function main(): Promise<void> {
     if (values.remote && values[option] !== undefined)
       throw new UsageError(`--${option} is for the local database`);
   // The same place that npm start keeps its data in.
-  const state = values["persist-to"] ?? process.env.PERSIST_TO;
+  const state = values["persist-to"] ?? (process.env.PERSIST_TO || undefined);
   const target: Target = values.remote
     ? { remote: true }
     : { remote: false, state: state === undefined ? undefined : resolve(state) };
@@ -89,13 +95,15 @@ async function main(): Promise<void> {
     case "create-app":
       return createApp(place, ...expecting(rest, "NAME"));
     case "create-key": {
-      const { mode, scopes, name = "default" } = values;
+      const { mode, scopes, name = "default", "expires-in": days, "allowed-ips": addresses } = values;
       if (mode !== "test" && mode !== "live")
         throw new UsageError("create-key needs --mode test or --mode live");
       const options = {
         livemode: mode === "live",
         name,
         scopes: scopes === undefined ? DEFAULT_SCOPES : parseScopes(scopes),
+        expiresAt: days === undefined ? null : parseDays(days, now),
+        allowedIps: addresses === undefined ? null : parseAddresses(addresses),
       };
       const [app] = expecting(rest, "APP");
       await getApp(target, app);
@@ -128,7 +136,7 @@ async function main(): Promise<void> {
       const [app, name, value] = expecting(rest, "APP", "NAME", "VALUE");
       const text = value.startsWith("@") ? readFileSync(value.slice(1), "utf8") : value;
       const changed = await query(target, await changeSetting(app, name, text));
-      if (changed.length === 0) throw new AdminError(`there is no app ${app}`);
+      if (changed.length === 0) throw noApp(target, app);
       return print([["set", name]], FOLLOWS);
     }
     case "new-master-key":
@@ -179,17 +187,31 @@ async function show(target: Target, id: string): Promise<void> {
       [
         key.livemode === 1 ? "live" : "test",
         String(key.name),
-        key.revoked_at === null ? `since ${day(key.created)}` : `revoked ${day(key.revoked_at)}`,
+        `since ${day(key.created)}`,
+        stateOf(key),
+        key.last_used_at === null ? null : `last used ${day(key.last_used_at)}`,
+        key.allowed_ips === null
+          ? null
+          : `from ${(JSON.parse(String(key.allowed_ips)) as string[]).join(" ")}`,
         (JSON.parse(String(key.scopes)) as string[]).join(" "),
-      ].join(", "),
+      ]
+        .filter((part) => part !== null)
+        .join(", "),
     ]),
   );
 }
 
 async function getApp(target: Target, id: string): Promise<Row> {
   const [app] = await query(target, findApp(id));
-  if (app === undefined) throw new AdminError(`there is no app ${id}`);
+  if (app === undefined) throw noApp(target, id);
   return app;
+}
+
+function noApp(target: Target, id: string): AdminError {
+  const where = target.remote
+    ? " in the deployed database"
+    : ` in the local database${target.state === undefined ? "" : ` ${target.state}`}. "npm run keys -- list" lists those there are; was the server started with another PERSIST_TO? --remote is the deployed one`;
+  return new AdminError(`there is no app ${id}${where}`);
 }
 
 function parse() {
@@ -198,6 +220,14 @@ function parse() {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** How a key ends or ended; null for one without an end. */
+function stateOf({ revoked_at, expires_at, replaced_by }: Row): string | null {
+  if (revoked_at !== null) return `revoked ${day(revoked_at)}`;
+  if (expires_at === null) return null;
+  const replaced = replaced_by === null ? "" : `, replaced by ${replaced_by}`;
+  return `${Number(expires_at) <= now ? "expired" : "expires"} ${day(expires_at)}${replaced}`;
 }
 
 function day(seconds: string | number | null | undefined): string {

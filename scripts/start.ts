@@ -30,7 +30,7 @@ async function start(): Promise<number> {
       `Port ${port} is in use. Stop what listens there, or choose another: PORT=8788 npm start`,
     );
   }
-  const state = resolve(PROJECT, process.env.PERSIST_TO ?? ".wrangler/state");
+  const state = resolve(PROJECT, process.env.PERSIST_TO || ".wrangler/state");
   const earlier = readSeed(state);
   if (ensureMasterKeys() && earlier !== null) {
     warn(

@@ -13,10 +13,15 @@ const CHARGE = {
 };
 
 /** Reads a text handed over in pieces of a few bytes: a line, or a character, may begin in one and end in another. */
-async function read(format: Format, text: string | Uint8Array, livemode = false): Promise<ChargeLine[]> {
+async function read(
+  format: Format,
+  text: string | Uint8Array,
+  livemode = false,
+  piece = 7,
+): Promise<ChargeLine[]> {
   const bytes = typeof text === "string" ? Buffer.from(text) : text;
   async function* pieces() {
-    for (let from = 0; from < bytes.length; from += 7) yield bytes.subarray(from, from + 7);
+    for (let from = 0; from < bytes.length; from += piece) yield bytes.subarray(from, from + piece);
   }
   const lines: ChargeLine[] = [];
   for await (const line of readCharges(pieces(), format, livemode)) lines.push(line);
@@ -92,9 +97,22 @@ describe("CSV", () => {
     ]);
   });
 
-  it("a quote that never ends is an error, not silence", async () => {
-    const lines = await read("csv", `${HEADER}\n${row("100")}\n"o2,wx\n`);
-    expect(lines.at(-1)).toMatchObject({ error: expect.stringContaining("not CSV") });
+  it("a broken quote is an error, and every row before it is read", async () => {
+    for (const [broken, piece] of [
+      ['"o2,wx', 7],
+      [`o"2,wx`, 7],
+      ['"o2"x,wx', 7],
+      ['"o2"x,wx', 10_000],
+    ] as const) {
+      const text = `${HEADER}\n${row("100")}\n${row("200")}\n${broken}\n`;
+      const lines = await read("csv", text, false, piece);
+      expect(lines.map((line) => [line.line, "error" in line])).toEqual([
+        [2, false],
+        [3, false],
+        [4, true],
+      ]);
+      expect(lines[2]).toMatchObject({ error: expect.stringContaining("not CSV") });
+    }
   });
 
   it("text in another encoding is an error", async () => {

@@ -10,13 +10,15 @@ import {
   literal,
   newApp,
   newKey,
+  parseAddresses,
+  parseDays,
   parseScopes,
   parseSetting,
   revokeKey,
 } from "../../scripts/admin-sql.ts";
 import { newMasterKeys } from "../../scripts/dev-vars.ts";
 import { hashKey, isApiKey, isLiveKey } from "../../src/auth/api-key.ts";
-import { DEFAULT_SCOPES } from "../../src/auth/scope.ts";
+import { DEFAULT_SCOPES, SCOPES } from "../../src/auth/scope.ts";
 import { unseal } from "../../src/sealing/sealing.ts";
 import { freshDatabase } from "./database.ts";
 
@@ -147,4 +149,20 @@ describe("a setting", () => {
     await set("public_key", "null");
     expect(settings()).toEqual({});
   });
+});
+
+test("a key's scopes, days and addresses are read as typed, and what is wrong with them is said", () => {
+  expect(parseScopes("all")).toEqual(SCOPES);
+  expect(parseDays("30", 1000)).toBe(1000 + 30 * 86_400);
+  for (const text of ["0", "1.5", "-1", "soon", "36501"]) expect(() => parseDays(text, 0)).toThrow("days");
+  expect(parseAddresses("10.1.2.3/8, ::1,10.0.0.0/8")).toEqual(["10.0.0.0/8", "::1"]);
+  for (const text of ["", "localhost", "10.0.0.0/33", "1.2.3.4,,"]) {
+    expect(() => parseAddresses(text)).toThrow("CIDR");
+  }
+});
+
+test("a currency in capitals is refused for what it is", async () => {
+  await expect(parseSetting("daily_amount_max", '{"CNY": 1}')).rejects.toThrow(
+    "CNY: not a currency in lower case",
+  );
 });

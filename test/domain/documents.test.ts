@@ -8,6 +8,7 @@ import { is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { routes } from "../../src/app.ts";
+import { DEFAULT_SETTINGS } from "../../src/apps/schema.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import * as schema from "../../src/db/schema.ts";
 import { EVENT_TYPES } from "../../src/events/event.ts";
@@ -150,6 +151,28 @@ describe("STORAGE.md of what Durable Objects keep", () => {
     const names = (matches: RegExpExecArray[]) => matches.map(([, ...all]) => all.join(" ")).sort();
     expect(made.length).toBeGreaterThan(0);
     expect(names(described)).toEqual(names(made));
+  });
+});
+
+describe("ADMINISTRATION.md", () => {
+  const tables = new Map(
+    [...read("ADMINISTRATION.md").matchAll(/^\| (\w+) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)/gm)].map(
+      ([, first = "", rows = ""]) => [first, rows.trim().split("\n")] as const,
+    ),
+  );
+  const firstCells = (table: string) =>
+    (tables.get(table) ?? []).map((row) => /^\| `([\w:]+)` \|/.exec(row)?.[1]);
+
+  it("explains every scope and no other", () => {
+    expect(firstCells("scope")).toEqual([...SCOPES]);
+  });
+
+  it("explains every setting and no other, with its default", () => {
+    expect(firstCells("setting")).toEqual(Object.keys(DEFAULT_SETTINGS));
+    const defaults = (tables.get("setting") ?? []).map((row) =>
+      JSON.parse(/ \| `([^`]+)` \| /.exec(row)?.[1] ?? ""),
+    );
+    expect(defaults).toEqual(Object.values(DEFAULT_SETTINGS));
   });
 });
 
