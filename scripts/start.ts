@@ -136,6 +136,7 @@ function welcome(url: string, { testKey: key, liveKey }: Seed, charge: string, l
   return `edge-refunds is running. Stop it with Ctrl-C.
 
   base URL   ${url}/v1
+  reference  ${url}/docs/
   API key    ${key}${liveLine}
   charge     ${charge} (10000, paid)
 

@@ -111,6 +111,10 @@ export class CloudflareEmulator {
       if (worker === undefined) return missing(10007, "This Worker does not exist on your account.");
       return { result: [...worker.secrets.keys()].map((name) => ({ name, type: "secret_text" })) };
     }
+    // Every file is there already: of what is served beside the Worker only its announcement is looked at.
+    if (match(/^POST \/workers\/scripts\/[^/]+\/assets-upload-session$/)) {
+      return { result: { jwt: "assets", buckets: [] } };
+    }
     found =
       match(/^PUT \/workers\/scripts\/([^/]+)$/) ?? match(/^POST \/workers\/scripts\/([^/]+)\/versions$/);
     if (found?.[0]) return this.#upload(found[0], body, type);

@@ -69,6 +69,9 @@ it("wrangler makes the database, the missing queue and the Worker with its keys,
     expect.objectContaining({ name: "DB", type: "d1", id: database?.uuid }),
   );
   expect(worker?.metadata.compatibility_flags).toContain("global_fetch_strictly_public");
+  expect(worker?.metadata.assets).toMatchObject({
+    config: { run_worker_first: expect.arrayContaining(["/v1/*", "/metrics"]) },
+  });
   expect(emulator.requests.filter((request) => request.includes("/domains/records"))).toHaveLength(1);
   expect(said.join("\n")).not.toContain(masterKeys);
 });

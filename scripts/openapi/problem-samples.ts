@@ -1,0 +1,115 @@
+// One of every error that a client can get: what the documents show, and what the tests of every text go through.
+import type { Problem } from "../../src/http/problem.ts";
+
+const charge = "ch_0123456789ABCDEFGHIJKLMN";
+const refund = "re_0123456789ABCDEFGHIJKLMN";
+
+export type Code = Problem["code"];
+/** One of every code; those with several renderings, one of each. */
+type Samples = { [Key in Code]: [Extract<Problem, { code: Key }>, ...Extract<Problem, { code: Key }>[]] };
+
+export const SAMPLES: Samples = {
+  unsupported: [{ code: "unsupported", feature: "approve" }],
+  unknown_refund: [{ code: "unknown_refund", refund }],
+  request_keys_disagree: [{ code: "request_keys_disagree" }],
+  idempotency_key_reused: [{ code: "idempotency_key_reused", refund }],
+  refund_no_reused: [{ code: "refund_no_reused", refund }],
+  charge_frozen: [
+    { code: "charge_frozen", freeze: "conflict", charge },
+    { code: "charge_frozen", freeze: "lost", charge },
+  ],
+  charge_not_frozen: [{ code: "charge_not_frozen", charge }],
+  refund_outcome_unknown: [{ code: "refund_outcome_unknown", refund }],
+  charge_not_paid: [{ code: "charge_not_paid", charge }],
+  charge_reversed: [{ code: "charge_reversed", charge }],
+  fully_refunded: [{ code: "fully_refunded", charge, orderNo: "order-1" }],
+  refund_window_closed: [{ code: "refund_window_closed", channel: "alipay" }],
+  too_many_refunds: [{ code: "too_many_refunds", limit: 50 }],
+  charge_disputed: [{ code: "charge_disputed", refundable: 40 }],
+  partial_refund_unsupported: [{ code: "partial_refund_unsupported", channel: "cnp_u", amount: 10_000 }],
+  refund_amount_exceeded: [{ code: "refund_amount_exceeded", refundable: 1234 }],
+  channel_not_configured: [{ code: "channel_not_configured", channel: "wx" }],
+  charge_not_reversible: [{ code: "charge_not_reversible", charge }],
+  refund_already_sent: [{ code: "refund_already_sent", refund }],
+  refund_not_awaiting_approval: [{ code: "refund_not_awaiting_approval", refund }],
+  approval_by_creator: [{ code: "approval_by_creator", refund }],
+  too_many_changes: [{ code: "too_many_changes", refund }],
+  allowance_exceeded: [{ code: "allowance_exceeded", amount: 100, currency: "cny" }],
+  charge_facts_final: [{ code: "charge_facts_final", param: "time_paid" }],
+  another_payment: [{ code: "another_payment", transactionNo: "T1" }],
+  illegal_transition: [{ code: "illegal_transition", refund, status: "failed" }],
+  invalid_parameter: [
+    { code: "invalid_parameter", param: "amount", reason: ["不能小于 1", "it must be at least 1"] },
+  ],
+  unknown_parameter: [{ code: "unknown_parameter", param: "amout" }],
+  malformed_body: [
+    { code: "malformed_body", reason: "json" },
+    { code: "malformed_body", reason: "form" },
+    { code: "malformed_body", reason: "utf8" },
+    { code: "malformed_body", reason: "not_an_object" },
+    { code: "malformed_body", reason: "cut_off" },
+  ],
+  body_too_large: [{ code: "body_too_large" }],
+  unsupported_media_type: [{ code: "unsupported_media_type" }],
+  bad_key: [
+    { code: "bad_key", key: "sk_test_*************************" },
+    { code: "bad_key", key: null },
+  ],
+  signature_invalid: [
+    { code: "signature_invalid", reason: "missing" },
+    { code: "signature_invalid", reason: "stale" },
+    { code: "signature_invalid", reason: "mismatch" },
+    { code: "signature_invalid", reason: "used" },
+    { code: "signature_invalid", reason: "malformed" },
+  ],
+  scope_missing: [{ code: "scope_missing", scope: "refunds:write" }],
+  ip_not_allowed: [{ code: "ip_not_allowed" }],
+  live_key_required: [{ code: "live_key_required" }],
+  key_too_broad: [{ code: "key_too_broad", param: "scopes" }],
+  key_limit: [{ code: "key_limit", limit: 100 }],
+  key_ended: [{ code: "key_ended", key: "key_0123456789ABCDEFGHIJKLMN" }],
+  not_found: [
+    { code: "not_found", object: "charge", id: charge },
+    { code: "not_found", object: "refund", id: refund },
+    { code: "not_found", object: "event", id: "evt_1" },
+    { code: "not_found", object: "webhook_endpoint", id: "we_1" },
+  ],
+  no_such_route: [{ code: "no_such_route", path: "/v1/nothing" }],
+  method_not_allowed: [{ code: "method_not_allowed", method: "PATCH", allow: ["GET", "HEAD", "POST"] }],
+  transaction_no_used: [{ code: "transaction_no_used" }],
+  batch_no_used: [{ code: "batch_no_used", batchNo: "20261123A", batch: "br_0123456789ABCDEFGHIJKLMN" }],
+  batch_refused: [
+    { code: "batch_refused", charge, refusal: { code: "refund_amount_exceeded", refundable: 5 } },
+    { code: "batch_refused", charge, refusal: { code: "charge_frozen", freeze: "lost", charge } },
+  ],
+  daily_limit_exceeded: [
+    { code: "daily_limit_exceeded", currency: "cny", max: 10_000, left: 5, roomAt: 1_800_000_000_000 },
+    { code: "daily_limit_exceeded", currency: null, max: 20, left: 0, roomAt: null },
+  ],
+  rate_limited: [
+    { code: "rate_limited", status: 429, perSecond: 100 },
+    { code: "rate_limited", status: 403, perSecond: 100 },
+  ],
+  checkout_call: [{ code: "checkout_call" }],
+  endpoint_limit: [{ code: "endpoint_limit", limit: 20 }],
+  refund_claimed: [{ code: "refund_claimed", refund, by: "Li" }],
+  refund_not_claimed: [{ code: "refund_not_claimed", refund }],
+  channel_processing: [{ code: "channel_processing", refund }],
+  channel_unreachable: [{ code: "channel_unreachable", refund }],
+  dispute_amount_missing: [{ code: "dispute_amount_missing", charge }],
+  too_many_disputes: [{ code: "too_many_disputes", charge }],
+  channel_account_exists: [{ code: "channel_account_exists", channel: "wx" }],
+  channel_account_retired: [{ code: "channel_account_retired", account: "ca_0123456789ABCDEFGHIJKLMN" }],
+  channel_account_merchant: [{ code: "channel_account_merchant", merchant: "1900000109" }],
+  endpoint_disabled: [{ code: "endpoint_disabled", endpoint: "we_0123456789ABCDEFGHIJKLMN" }],
+  too_many_secrets: [{ code: "too_many_secrets", limit: 3, freeAt: 1_800_000_000_000 }],
+  delivery_not_resendable: [
+    { code: "delivery_not_resendable", delivery: "dlv_0123456789ABCDEFGHIJKLMN", status: "delivered" },
+    { code: "delivery_not_resendable", delivery: "dlv_0123456789ABCDEFGHIJKLMN", status: "pending" },
+  ],
+  dead_letter_unreadable: [{ code: "dead_letter_unreadable", letter: "dl_0123456789ABCDEFGHIJKLMN" }],
+  too_many_charges_of_order: [{ code: "too_many_charges_of_order" }],
+  unavailable: [{ code: "unavailable", retryAfterSeconds: 2 }],
+  wrong_namespace: [{ code: "wrong_namespace" }],
+  internal: [{ code: "internal" }],
+};
