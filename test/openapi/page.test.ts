@@ -60,7 +60,6 @@ describe("the Worker answers by itself", () => {
     const files = readdirSync(join(PROJECT, "public"));
     expect(files.filter((file) => !file.startsWith(".")).sort()).toEqual([
       "_headers",
-      "_redirects",
       "docs",
       "openapi.json",
       "openapi.zh.json",
