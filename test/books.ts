@@ -37,10 +37,19 @@ export function inLedger(ledger: DurableObjectStub): Promise<{ tables: string[];
   });
 }
 
-/** The ids of all ledgers that hold a table or an alarm. */
+/** Ledgers of the files that ran before in this runtime. They were emptied, and are listed for ever. */
+const earlierLedgers = new Set<string>();
+
+/** Before a file's first test: from here on only its own ledgers are looked at. */
+export async function forgetEarlierLedgers(): Promise<void> {
+  for (const id of await listDurableObjectIds(env.LEDGERS)) earlierLedgers.add(id.toString());
+}
+
+/** The ids of all ledgers of this file's that hold a table or an alarm. */
 export async function ledgersInUse(): Promise<string[]> {
   const used: string[] = [];
   for (const id of await listDurableObjectIds(env.LEDGERS)) {
+    if (earlierLedgers.has(id.toString())) continue;
     const { tables, alarm } = await inLedger(env.LEDGERS.get(id) as unknown as DurableObjectStub);
     if (tables.length > 0 || alarm) used.push(id.toString());
   }

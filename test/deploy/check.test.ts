@@ -1,20 +1,22 @@
 // What a deployment's last look says about a service that answers in one wrong way or another.
 import { describe, expect, it } from "vitest";
-import { checkService } from "../../scripts/deploy/check-service.ts";
+import { checkService, findOccupant } from "../../scripts/deploy/check-service.ts";
 
 type Answers = Record<string, [number, unknown] | Error>;
 
 const WELL: Answers = {
-  "/healthz": [200, { status: "ok" }],
+  "/healthz": [200, { status: "ok", environment: "production" }],
   "/readyz": [200, { status: "ready" }],
   "/v1/refunds": [401, { error: { type: "authentication_error" } }],
 };
+
+const SERVICE = { name: "production", domain: "refunds.example.com" };
 
 /** A service that answers each look with the next of `looks`, and goes on with the last. */
 async function check(...looks: Answers[]) {
   let now = 0;
   let look = 0;
-  const wrong = await checkService("refunds.example.com", 30_000, {
+  const wrong = await checkService(SERVICE, 30_000, {
     fetch: async (url) => {
       const answer = looks[Math.min(look, looks.length - 1)]?.[new URL(url).pathname];
       if (answer === undefined || answer instanceof Error) throw answer ?? new Error(`not asked for: ${url}`);
@@ -38,10 +40,6 @@ describe("the last look at a deployment", () => {
     expect(await check(WELL)).toEqual({ wrong: null, seconds: 0 });
   });
 
-  it("takes a version without /readyz", async () => {
-    expect((await check({ ...WELL, "/readyz": [404, {}] })).wrong).toBeNull();
-  });
-
   it("waits for a domain and a certificate that are not there yet", async () => {
     const looks = [failed("ENOTFOUND"), failed("ERR_TLS_CERT_ALTNAME_INVALID")].map((error) => ({
       ...WELL,
@@ -61,6 +59,12 @@ describe("the last look at a deployment", () => {
       "LOCAL_DEV is set",
     ],
     ["another service", { "/healthz": [200, "hello"] }, "/healthz answered 200"],
+    [
+      "another environment",
+      { "/healthz": [200, { status: "ok", environment: "staging" }] },
+      'not the environment "production"',
+    ],
+    ["a service without /readyz", { "/readyz": [404, {}] }, "/readyz answered 404"],
     ["a service that is not ready", { "/readyz": [503, { d1: "down" }] }, "/readyz answered 503"],
     [
       "a service that takes any key",
@@ -71,5 +75,31 @@ describe("the last look at a deployment", () => {
     const { wrong, seconds } = await check({ ...WELL, ...answers });
     expect(wrong).toContain(words);
     expect(seconds).toBeLessThanOrEqual(30);
+  });
+});
+
+describe("what answers under a domain before it is taken", () => {
+  const occupant = (answer: Response | Error, address = true) =>
+    findOccupant(SERVICE, {
+      fetch: async () => {
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+      hasAddress: async () => address,
+    });
+  const health = (environment?: string) => Response.json({ status: "ok", environment });
+
+  it("is nothing without an address, and the environment itself", async () => {
+    expect(await occupant(failed("ENOTFOUND"), false)).toBeNull();
+    expect(await occupant(health("production"))).toBeNull();
+  });
+
+  it.each<[string, Response | Error, string]>([
+    ["another environment, wherever that was deployed from", health("staging"), 'environment "staging"'],
+    ["a shop", new Response("<html>"), "something else"],
+    ["a service that is well, too", health(), "something else"],
+    ["a host that takes no https", failed("ECONNREFUSED"), "something else"],
+  ])("is told when it is %s", async (_, answer, words) => {
+    expect(await occupant(answer)).toContain(words);
   });
 });

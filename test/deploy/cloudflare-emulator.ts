@@ -1,5 +1,6 @@
 // Cloudflare's API on loopback, as far as a deployment by wrangler asks for it: an account with databases (SQLite in
 // memory), queues and Workers. `requests` tells what was asked.
+import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { DatabaseSync } from "node:sqlite";
@@ -18,9 +19,16 @@ export class CloudflareEmulator {
   readonly queues = new Map<string, { queue_id: string; queue_name: string; consumers: object[] }>();
   readonly workers = new Map<string, Worker>();
   readonly requests: string[] = [];
+  /** Files of statements, by name. */
+  readonly #uploads = new Map<string, string>();
   #server = createServer(async (request, response) => {
     const body = await read(request);
-    const url = new URL(request.url ?? "/", "http://localhost");
+    const url = new URL(request.url ?? "/", `http://${request.headers.host}`);
+    if (request.method === "PUT" && url.pathname.startsWith("/uploads/")) {
+      this.#uploads.set(url.pathname.slice(9), body.toString());
+      response.setHeader("ETag", createHash("md5").update(body).digest("hex"));
+      return response.end();
+    }
     this.requests.push(`${request.method} ${url.pathname}${url.search}`);
     const path = url.pathname.replace(/^\/accounts\/[^/]+/, "");
     const answer = this.#answer(
@@ -84,6 +92,9 @@ export class CloudflareEmulator {
     }
     found = match(/^POST \/d1\/database\/([^/]+)\/query$/);
     if (found?.[0]) return this.#query(found[0], JSON.parse(body.toString()));
+
+    found = match(/^POST \/d1\/database\/([^/]+)\/import$/);
+    if (found?.[0]) return this.#import(found[0], url.origin, JSON.parse(body.toString()));
 
     if (asked === "GET /queues") {
       const name = url.searchParams.get("name");
@@ -163,6 +174,22 @@ export class CloudflareEmulator {
       if (database.sql.isTransaction) database.sql.exec("rollback");
       return { error: { code: 7500, message: `${(error as Error).message}: SQLITE_ERROR` }, status: 400 };
     }
+  }
+
+  #import(uuid: string, origin: string, { action, filename }: { action: string; filename: string }): Answer {
+    if (action === "init")
+      return { result: { upload_url: `${origin}/uploads/statements`, filename: "statements" } };
+    const answer = this.#query(uuid, { sql: this.#uploads.get(filename) ?? "" });
+    if ("error" in answer) return answer;
+    const meta = { duration: 1, rows_read: 0, rows_written: 0, size_after: 0 };
+    return {
+      result: {
+        success: true,
+        status: "complete",
+        messages: [],
+        result: { num_queries: 1, final_bookmark: "b", meta },
+      },
+    };
   }
 
   #upload(name: string, body: Buffer, type: string): Answer {

@@ -10,10 +10,14 @@ import { deployService } from "../../scripts/deploy/deploy-service.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 const base = readConfiguration({ config: join(project, "wrangler.toml") }).rawConfig;
+const masterKeys = (id: string) => JSON.stringify({ [id]: Buffer.alloc(32, 3).toString("base64") });
 
 /** What an account holds, and a Cloudflare that changes it and dies at the step it is told to, before or after it. */
 class Account {
-  databases = new Map<string, { id: string; migrated: boolean; owner: string | null; apps: boolean }>();
+  databases = new Map<
+    string,
+    { id: string; migrated: boolean; owner: string | null; apps: boolean; sealedWith?: string }
+  >();
   queues: string[] = [];
   workers = new Map<string, { secrets: Record<string, string>; configuration: Configuration }>();
   kept = new Map<string, Configuration>();
@@ -24,7 +28,7 @@ class Account {
   dieAfter = false;
   minted = 0;
 
-  async deploy(name: string, given?: string): Promise<void> {
+  async deploy(name: string, given?: string, firstApp?: string): Promise<void> {
     await deployService(
       { name, domain: `${name}.example.com` },
       {
@@ -35,8 +39,14 @@ class Account {
           this.kept.set(environment, configuration);
           return environment;
         },
-        newMasterKeys: () => `keys-${++this.minted}`,
+        keepForAsking: async (environment, configuration) => {
+          this.kept.set(`asking ${environment}`, configuration);
+          return `asking ${environment}`;
+        },
+        newMasterKeys: () => masterKeys(`k${++this.minted}`),
         givenMasterKeys: given,
+        firstApp,
+        mint: { random: (count) => crypto.getRandomValues(new Uint8Array(count)), now: 1 },
         say: (line) => this.said.push(line),
       },
     );
@@ -88,6 +98,14 @@ class Account {
       listSecrets: (worker) => step("secrets", () => Object.keys(this.workers.get(worker)?.secrets ?? {})),
       findOwner: (environment) => step("owner", () => databaseOf(environment).owner),
       hasApps: (environment) => step("apps", () => databaseOf(environment).apps),
+      findSealingKeys: (environment) =>
+        step("sealing keys", () => [databaseOf(environment).sealedWith ?? "k1"]),
+      run: (environment, statements) =>
+        change("run", () => {
+          const found = databaseOf(environment);
+          found.apps ||= statements.some((statement) => statement.startsWith("insert into apps "));
+          found.sealedWith = /v1\.(\w+)\./.exec(statements.join())?.[1] ?? "none";
+        }),
       claim: (environment) =>
         change("claim", () => {
           const found = databaseOf(environment);
@@ -122,7 +140,7 @@ describe("npm run deploy", () => {
     await account.deploy("production");
     expect(account.changes).toEqual(["migrate", "claim", "deploy"]);
     expect(account.state()).toEqual(first);
-    expect(account.workers.get("edge-refunds")?.secrets.MASTER_KEYS).toBe("keys-1");
+    expect(account.workers.get("edge-refunds")?.secrets.MASTER_KEYS).toBe(masterKeys("k1"));
   });
 
   it("leaves production as it was when staging is deployed beside it", async () => {
@@ -144,20 +162,61 @@ describe("npm run deploy", () => {
       owner: "production",
       apps: true,
     });
-    await expect(account.deploy("staging", "keys")).rejects.toThrow(
+    await expect(account.deploy("staging", masterKeys("k1"))).rejects.toThrow(
       'belongs to the environment "production"',
     );
     expect(account.changes).toEqual([]);
+    // What is refused is nothing that a command with --remote would work on.
+    expect([...account.kept.keys()]).toEqual(["asking staging"]);
   });
 
   it("refuses to give new master keys to a database in use, and takes the ones it is given", async () => {
     const account = new Account();
-    account.databases.set("edge-refunds", { id: "x", migrated: true, owner: null, apps: true });
+    const old = masterKeys("old");
+    account.databases.set("edge-refunds", {
+      id: "x",
+      migrated: true,
+      owner: null,
+      apps: true,
+      sealedWith: "old",
+    });
     await expect(account.deploy("production")).rejects.toThrow("has no MASTER_KEYS");
+    await expect(account.deploy("production", masterKeys("other"))).rejects.toThrow("is sealed with old");
     expect(account.changes).toEqual([]);
-    await account.deploy("production", "the old keys");
-    expect(account.workers.get("edge-refunds")?.secrets).toEqual({ MASTER_KEYS: "the old keys" });
-    expect(account.said.join("\n")).not.toContain("the old keys");
+    await account.deploy("production", old);
+    expect(account.workers.get("edge-refunds")?.secrets).toEqual({ MASTER_KEYS: old });
+    expect(account.said.join("\n")).not.toContain(old);
+  });
+
+  it.each(["", "{}", "keys", '{"k1":"short"}'])(
+    "refuses %j as master keys before anything is asked, as a CI gives them without its secret",
+    async (given) => {
+      const account = new Account();
+      await expect(account.deploy("production", given)).rejects.toThrow("holds no master keys");
+      expect(account.calls).toEqual([]);
+    },
+  );
+
+  it("makes the first app when it is told to, once, and shows its keys", async () => {
+    const account = new Account();
+    await account.deploy("production", undefined, "My shop");
+    const shown = account.said.join("\n");
+    expect(shown).toMatch(/test key {2}sk_test_\w{24}\n.*live key {2}sk_live_\w{24}/);
+    expect(account.databases.get("edge-refunds")).toMatchObject({ apps: true, sealedWith: "k1" });
+    account.changes.length = account.said.length = 0;
+    await account.deploy("production", undefined, "My shop");
+    expect(account.changes).toEqual(["migrate", "claim", "deploy"]);
+    expect(account.said.join("\n")).not.toContain("sk_");
+  });
+
+  it("makes no app that the Worker could not unseal: then it asks for the Worker's keys", async () => {
+    const account = new Account();
+    await account.deploy("production");
+    account.changes.length = 0;
+    await expect(account.deploy("production", undefined, "My shop")).rejects.toThrow("MASTER_KEYS");
+    expect(account.changes).toEqual([]);
+    await account.deploy("production", masterKeys("k1"), "My shop");
+    expect(account.databases.get("edge-refunds")).toMatchObject({ apps: true, sealedWith: "k1" });
   });
 
   it("refuses a Worker that has a development flag among its secrets", async () => {
@@ -180,7 +239,7 @@ describe("npm run deploy", () => {
         account.dieAt = null;
         await account.deploy("staging");
         expect(account.state(), `step ${dieAt}`).toEqual(whole.state());
-        const shown = account.said.filter((line) => line.includes("keys-")).at(-1);
+        const shown = account.said.filter((line) => line.includes('{"k')).at(-1);
         expect(shown).toContain(account.workers.get("edge-refunds-staging")?.secrets.MASTER_KEYS);
       }
     }

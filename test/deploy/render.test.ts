@@ -1,4 +1,5 @@
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { experimental_readRawConfig as readConfiguration } from "wrangler";
 import {
@@ -49,6 +50,14 @@ describe("the configuration of an environment", () => {
         if (letters !== undefined) expect(resourcesOf(name, base).queues).toContain(letters);
       }
     }
+  });
+
+  it("leaves no path to depend on where wrangler is started, or where the file lies", () => {
+    const { main, build, assets, d1_databases: [database] = [] } = render("staging");
+    const paths = [main, build?.cwd, assets?.directory, database?.migrations_dir];
+    expect(paths.map((path) => path !== undefined && isAbsolute(path) && existsSync(path))).toEqual(
+      paths.map(() => true),
+    );
   });
 
   it("answers under its domain alone and keeps outgoing requests public", () => {

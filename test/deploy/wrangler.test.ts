@@ -1,5 +1,5 @@
-// A deployment by the real wrangler, to an account on loopback that has three of the four queues. What may die, and what a second run does, is in
-// deploy.test.ts, without the seconds that each start of wrangler takes.
+// A deployment by the real wrangler, to an account on loopback. What may die, and what a second run does, is in
+// deploy.test.ts, without the seconds that each start of wrangler takes: hence two queues of the four, one of them there.
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,15 +13,16 @@ import { deployService } from "../../scripts/deploy/deploy-service.ts";
 import { CloudflareEmulator } from "./cloudflare-emulator.ts";
 
 const project = resolve(import.meta.dirname, "../..");
+const base = readConfiguration({ config: join(project, "wrangler.toml") }).rawConfig;
+const only = <Queue extends { queue?: string }>(all: readonly Queue[] = []) =>
+  all.filter(({ queue }) => queue === "webhook-deliveries" || queue === "dead-letters");
 const emulator = new CloudflareEmulator();
 let directory: string;
 
 beforeAll(async () => {
-  // Left by a run that died: each queue less to make is a start of wrangler less.
-  for (const queue_name of ["dead-letters", "ledger-commands", "webhook-deliveries-slow"]) {
-    const name = `${queue_name}-staging`;
-    emulator.queues.set(name, { queue_id: `id-${name}`, queue_name: name, consumers: [] });
-  }
+  // Left by a run that died.
+  const name = "dead-letters-staging";
+  emulator.queues.set(name, { queue_id: `id-${name}`, queue_name: name, consumers: [] });
   directory = await mkdtemp(join(tmpdir(), "edge-refunds-"));
   vi.stubEnv("CLOUDFLARE_API_BASE_URL", await emulator.start());
   vi.stubEnv("CLOUDFLARE_API_TOKEN", "a-token");
@@ -34,18 +35,24 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-it("wrangler makes the database, the missing queue and the Worker with its keys, and no given key is shown", async () => {
+it("wrangler makes the database, the missing queue, the Worker with its keys and the first app, and shows no given key", async () => {
   const said: string[] = [];
   const masterKeys = JSON.stringify({ k1: Buffer.alloc(32, 3).toString("base64") });
   await deployService(
     { name: "staging", domain: "refunds.example.com" },
     {
       cloudflare,
-      base: readConfiguration({ config: join(project, "wrangler.toml") }).rawConfig,
+      base: {
+        ...base,
+        queues: { producers: only(base.queues?.producers), consumers: only(base.queues?.consumers) },
+      },
       project,
       keep: (environment, configuration) => keepConfiguration(environment, configuration, directory),
+      keepForAsking: () => expect.unreachable("there is no database to ask"),
+      mint: { random: (count) => crypto.getRandomValues(new Uint8Array(count)), now: 1 },
       newMasterKeys: () => expect.unreachable("they were given"),
       givenMasterKeys: masterKeys,
+      firstApp: "My shop",
       say: (line) => said.push(line),
     },
   );
@@ -57,8 +64,6 @@ it("wrangler makes the database, the missing queue and the Worker with its keys,
   ]);
   expect([...emulator.queues.keys()].toSorted()).toEqual([
     "dead-letters-staging",
-    "ledger-commands-staging",
-    "webhook-deliveries-slow-staging",
     "webhook-deliveries-staging",
   ]);
   expect(emulator.requests.filter((request) => request === "POST /accounts/acc/queues")).toHaveLength(1);
@@ -74,6 +79,8 @@ it("wrangler makes the database, the missing queue and the Worker with its keys,
   });
   expect(emulator.requests.filter((request) => request.includes("/domains/records"))).toHaveLength(1);
   expect(said.join("\n")).not.toContain(masterKeys);
+  expect(database?.sql.prepare("select name from apps").all()).toEqual([{ name: "My shop" }]);
+  expect(database?.sql.prepare("select count(*) as keys from api_keys").all()).toEqual([{ keys: 2 }]);
 });
 
 it("a dry run has wrangler check the configuration, tells the steps and asks no one", async () => {

@@ -31,6 +31,14 @@ describe("the documentation page", () => {
     }
   });
 
+  it("comes with the licences of what it is made with", () => {
+    expect(read("public/docs/swagger-ui.LICENSE.txt")).toContain("Apache License");
+    expect(read("public/docs/swagger-ui.NOTICE.txt")).toContain("SmartBear");
+    const [, named = ""] =
+      /license information please see (\S+)/.exec(read("public/docs/swagger-ui-bundle.js")) ?? [];
+    expect(existsSync(join(PROJECT, "public/docs", named))).toBe(true);
+  });
+
   it("has no script of its own inside, and may ask no other host", () => {
     expect(page).not.toMatch(/<script(?![^>]*\bsrc=)|\son\w+=|https?:/);
     const policy = /Content-Security-Policy: (.+)/.exec(read("public/_headers"))?.[1] ?? "";

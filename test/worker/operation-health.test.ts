@@ -1,6 +1,7 @@
 // What a probe and a developer see of the service's own state: health, readiness, and where a request's time went.
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { healthRoutes } from "../../src/operation/health-routes.ts";
 import { findFailing } from "../../src/operation/readiness.ts";
 import { BASE, TestApp } from "../harness.ts";
 
@@ -15,6 +16,11 @@ describe("readiness", () => {
     expect(answer.headers.get("Cache-Control")).toBe("no-store");
     const head = await ask("/readyz", "HEAD");
     expect([head.status, await head.text()]).toEqual([200, ""]);
+  });
+
+  it("says which environment answers, once it is deployed as one", async () => {
+    const answer = await healthRoutes.request("/healthz", {}, { ENVIRONMENT: "staging" });
+    expect(await answer.json()).toEqual({ status: "ok", environment: "staging" });
   });
 
   it("is gone while D1 fails, and health is not: that asks nobody", async () => {
