@@ -3,7 +3,7 @@
 // it may have happened. A refusal is thrown as it was worded; a rate limit holds back all requests of this process.
 import type { KeyObject } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { RefusedError, UnknownOutcomeError, UnreachableError, UsageError } from "./outcome.ts";
+import { CommandError, RefusedError, UnknownOutcomeError, UnreachableError, UsageError } from "./outcome.ts";
 import { signatureHeaders } from "./signing.ts";
 
 /** Pauses before another try when no answer came. */
@@ -93,6 +93,9 @@ export class Client {
         refused.code !== "charge_frozen";
       if (once !== null && (response.status >= 500 || response.ok)) {
         throw new UnknownOutcomeError(refused.message, once.lookWith);
+      }
+      if (networkTries > 0 && call.method === "DELETE" && refused.status === 404) {
+        throw new CommandError(`${refused.message}\nA try whose answer was lost has probably deleted it.`);
       }
       if (!isLater || tries >= LATER_TRIES) throw refused;
       const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);

@@ -6,6 +6,8 @@ export interface Context {
   /** Throws a usage error when there is no usable key. */
   client(): Client;
   isJson(): boolean;
+  /** What to do when nobody reads the output any more; by default the command ends at once. */
+  onReaderGone(end: () => void): void;
 }
 
 /** A whole number from an option. */

@@ -2,6 +2,7 @@
 // its number. Recording is repeatable, so a run that ended early is simply run again; with a state file it goes on.
 import { appendFileSync, closeSync, createReadStream, openSync, readFileSync, writeSync } from "node:fs";
 import type { Client } from "./client.ts";
+import { onInterruption } from "./interruption.ts";
 import { CommandError, EXIT, RefusedError, UsageError } from "./outcome.ts";
 import { pairsText, printJson, shown } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -79,23 +80,33 @@ export async function importCharges(client: Client, file: string, options: Impor
     }
   };
 
+  onInterruption(() => {
+    stoppedBy ??= new CommandError("Interrupted.");
+    stop.abort();
+  });
+  // Nothing more may ever come from there.
+  stop.signal.addEventListener("abort", () => file === "-" && process.stdin.destroy());
   try {
     const running = new Set<Promise<void>>();
     const source = file === "-" ? process.stdin : sourceOf(file, bar);
     const columns = (names: string[]) => {
       if (names.length > 0) bar.log(`kept as metadata: ${names.map(shown).join(", ")}`);
     };
-    for await (const line of readCharges(source, format, client.livemode, columns)) {
-      if (stop.signal.aborted) break;
-      summary.lines++;
-      bar.lines(summary);
-      if ("error" in line) {
-        report(line.line, line.error);
-        continue;
+    try {
+      for await (const line of readCharges(source, format, client.livemode, columns)) {
+        if (stop.signal.aborted) break;
+        summary.lines++;
+        bar.lines(summary);
+        if ("error" in line) {
+          report(line.line, line.error);
+          continue;
+        }
+        const one = record(line).finally(() => running.delete(one));
+        running.add(one);
+        if (running.size >= AT_ONCE) await Promise.race(running);
       }
-      const one = record(line).finally(() => running.delete(one));
-      running.add(one);
-      if (running.size >= AT_ONCE) await Promise.race(running);
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
     }
     await Promise.all(running);
     bar.lines(summary);

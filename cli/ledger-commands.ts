@@ -28,7 +28,8 @@ export function addLedgerCommands(program: Command, context: Context): void {
         method: "POST",
         path: `/v1/charges/${segment(charge)}/adopt`,
         body: { by, reason },
-        whenLost: "repeat",
+        // Adopted, it is not frozen any more: a second try would be refused, and say nothing of the first.
+        whenLost: { lookWith: `ledger export ${charge}` },
       } as const;
       const shownFields = ["id", "order_no", "amount", "amount_refunded", "amount_refundable"];
       printObject(context.isJson(), await context.client().call<Json>(call), shownFields);

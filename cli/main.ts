@@ -37,6 +37,8 @@ const program = new Command("edge-refunds")
   .showHelpAfterError("(--help says more)")
   .exitOverride();
 
+let endForReader: () => void = () => process.exit(EXIT.ok);
+
 const context: Context = {
   client() {
     const { url, key, privateKey } = program.opts<{ url: string; key?: string; privateKey?: string }>();
@@ -45,6 +47,9 @@ const context: Context = {
     return new Client(url, key ?? process.env.EDGE_REFUNDS_KEY ?? "", signer);
   },
   isJson: () => program.opts<{ json?: boolean }>().json === true,
+  onReaderGone(end) {
+    endForReader = end;
+  },
 };
 
 addChargeCommands(program, context);
@@ -74,9 +79,10 @@ function everyCommand(command: Command): Command[] {
 }
 
 // A reader that has seen enough (`| head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === "EPIPE" ? 0 : EXIT.failed),
-);
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") endForReader();
+  else process.exit(EXIT.failed);
+});
 
 try {
   await program.parseAsync();

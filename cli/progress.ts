@@ -23,8 +23,8 @@ export class Progress {
       format: "[{bar}] {percentage}%  {lines} lines, {failed} bad  {duration_formatted}",
       stream: process.stderr,
       hideCursor: true,
-      // The cursor comes back by itself when Ctrl-C ends the run.
-      gracefulExit: true,
+      // Its own way would take Ctrl-C for itself, and let the run go on.
+      gracefulExit: false,
     });
     this.#bar.start(size, 0, { lines: 0, failed: 0 });
   }

@@ -1,6 +1,7 @@
 // webhooks …: the endpoints, and a receiver on this machine that shows every delivery and checks both of its signatures.
 import type { Command } from "commander";
 import { type Context, segment, wholeNumber } from "./context.ts";
+import { onInterruption } from "./interruption.ts";
 import { listen } from "./listen.ts";
 import { CommandError, EXIT } from "./outcome.ts";
 import { type Json, printJson, printList, printObject, shown } from "./output.ts";
@@ -52,7 +53,8 @@ export function addWebhookCommands(program: Command, context: Context): void {
     )
     .action(async (options: ListenOptions) => {
       const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+      onInterruption(() => stop.abort());
+      context.onReaderGone(() => stop.abort());
       let verified = 0;
       let refused = 0;
       await listen(context.client(), {

@@ -1,8 +1,6 @@
 // The database from outside the Worker, through wrangler.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { deployedConfiguration } from "./deploy/configuration-file.ts";
+import { withPrivateFile } from "./private-file.ts";
 import { runWrangler, WranglerError } from "./wrangler.ts";
 
 /** Which database: the deployed one, or the local one in `state` (wrangler's own directory by default). */
@@ -38,14 +36,10 @@ export async function queryAll(target: Target, statements: readonly string[]): P
  * meanwhile.
  */
 export async function execute(target: Target, statements: readonly string[]): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "edge-refunds-"));
-  try {
-    const file = join(directory, "statements.sql");
-    await writeFile(file, statements.map((statement) => `${statement};\n`).join(""), { mode: 0o600 });
-    await runWranglerJson(["--file", file, "--yes", ...flags(target)]);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  const text = statements.map((statement) => `${statement};\n`).join("");
+  await withPrivateFile("statements.sql", text, (file) =>
+    runWranglerJson(["--file", file, "--yes", ...flags(target)]),
+  );
 }
 
 function flags(target: Target): string[] {

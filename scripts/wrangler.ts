@@ -13,6 +13,8 @@ export const WRANGLER_ENVIRONMENT = {
   CLOUDFLARE_CF_FETCH_ENABLED: "false",
   X_LOCAL_OBSERVABILITY: "false",
   X_LOCAL_EXPLORER: "false",
+  // Its fifteen megabytes are compiled once, and not by each of its many starts.
+  NODE_COMPILE_CACHE: join(PROJECT, "node_modules/.cache/compiled"),
 };
 
 /** Wrangler ended with a failure; the message is what it wrote. */

@@ -1,8 +1,8 @@
 // What a deployment asks of Cloudflare, each question one run of wrangler. Answers are looked for before anything is
 // made, so that a second run finds what a first one left. Secrets travel in a file that only this user may read.
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { SEALED_COLUMNS } from "../../src/sealing/sealed-columns.ts";
+import { withPrivateFile } from "../private-file.ts";
+import { countByKey } from "../sealed-sql.ts";
 import { runWrangler, WranglerError } from "../wrangler.ts";
 import { DeployError } from "./environment.ts";
 
@@ -19,9 +19,13 @@ export interface Cloudflare {
   findOwner(configuration: string): Promise<string | null>;
   /** Whether a configuration's database holds an app: then secrets may be sealed in it. */
   hasApps(configuration: string): Promise<boolean>;
+  /** The ids of the master keys that a configuration's database is sealed with. */
+  findSealingKeys(configuration: string): Promise<string[]>;
   /** Writes the owner unless there is one, and returns whoever it is then. */
   claim(configuration: string, environment: string): Promise<string | null>;
   migrate(configuration: string): Promise<void>;
+  /** Runs statements on a configuration's database, all or none. They may hold what is sealed. */
+  run(configuration: string, statements: readonly string[]): Promise<void>;
   /** Uploads the Worker, the secrets given with it, and lets it take all traffic. */
   deploy(configuration: string, secrets: Record<string, string>): Promise<void>;
 }
@@ -79,6 +83,14 @@ export const cloudflare: Cloudflare = {
     return answer !== null && JSON.parse(answer)[0]?.results?.length > 0;
   },
 
+  async findSealingKeys(configuration) {
+    const counts = SEALED_COLUMNS.map(countByKey).join(";\n");
+    const answer = await unless("no such table", execution(configuration, counts));
+    const all: { results: { key: string | null }[] }[] = answer === null ? [] : JSON.parse(answer);
+    const keys = all.flatMap(({ results }) => results.map(({ key }) => key));
+    return [...new Set(keys)].filter((key) => key !== null);
+  },
+
   async claim(configuration, environment) {
     // The name holds letters and digits alone (parseName).
     const statement = `insert into environments (id, name) values (1, '${environment}') on conflict (id) do update set id = 1 returning name`;
@@ -89,19 +101,22 @@ export const cloudflare: Cloudflare = {
     await runWrangler(["d1", "migrations", "apply", "DB", "--remote", "--config", configuration]);
   },
 
+  async run(configuration, statements) {
+    const text = statements.map((statement) => `${statement};\n`).join("");
+    await withPrivateFile("statements.sql", text, (file) =>
+      runWrangler(["d1", "execute", "DB", "--remote", "--yes", "--config", configuration, "--file", file]),
+    );
+  },
+
   async deploy(configuration, secrets) {
+    const command = ["deploy", "--minify", "--config", configuration];
     if (Object.keys(secrets).length === 0) {
-      await runWrangler(["deploy", "--minify", "--config", configuration]);
+      await runWrangler(command);
       return;
     }
-    const directory = await mkdtemp(join(tmpdir(), "edge-refunds-"));
-    try {
-      const file = join(directory, "secrets.json");
-      await writeFile(file, JSON.stringify(secrets), { mode: 0o600 });
-      await runWrangler(["deploy", "--minify", "--config", configuration, "--secrets-file", file]);
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    await withPrivateFile("secrets.json", JSON.stringify(secrets), (file) =>
+      runWrangler([...command, "--secrets-file", file]),
+    );
   },
 };
 

@@ -1,7 +1,7 @@
 // Where the wrangler configurations of environments are kept: made anew by every deployment, and never committed.
 // Commands on a deployed database (npm run keys -- … --remote) read the one of ENVIRONMENT, production's by default.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Unstable_RawConfig as Configuration } from "wrangler";
 import { PROJECT } from "../wrangler.ts";
@@ -9,11 +9,19 @@ import { DeployError, PRODUCTION, parseName } from "./environment.ts";
 
 const DIRECTORY = join(PROJECT, ".wrangler/environments");
 
+/** Configurations that questions are asked with before anything is known to be deployed: no command finds them here. */
+const ASKING = join(PROJECT, ".wrangler/asking");
+
 function configurationFile(environment: string, directory = DIRECTORY): string {
   return join(directory, `${environment}.json`);
 }
 
-/** Writes an environment's configuration and returns its path. */
+/** Writes a configuration to ask with, and returns its path. */
+export async function keepForAsking(environment: string, configuration: Configuration): Promise<string> {
+  return await keepConfiguration(environment, configuration, ASKING);
+}
+
+/** Writes an environment's configuration, whole or not at all, and returns its path. */
 export async function keepConfiguration(
   environment: string,
   configuration: Configuration,
@@ -21,7 +29,8 @@ export async function keepConfiguration(
 ): Promise<string> {
   const file = configurationFile(environment, directory);
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, `${JSON.stringify(configuration, null, 2)}\n`);
+  await writeFile(`${file}.new`, `${JSON.stringify(configuration, null, 2)}\n`);
+  await rename(`${file}.new`, file);
   return file;
 }
 

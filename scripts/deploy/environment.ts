@@ -101,6 +101,10 @@ export function renderConfiguration(
       namespace_id: name === PRODUCTION ? limit.namespace_id : `${numberOf(name)}${limit.namespace_id}`,
     })),
   };
+  // Wrangler runs it where it was started itself.
+  if (base.build?.command !== undefined) {
+    rendered.build = { ...base.build, cwd: below(base.build.cwd ?? "") };
+  }
   if (base.assets?.directory !== undefined) {
     rendered.assets = { ...base.assets, directory: below(base.assets.directory) };
   }

@@ -9,14 +9,15 @@ const HEAD =
 
 /** Makes the module's text. */
 export async function clientTypes({ paths, components }: Document): Promise<string> {
-  const names = Object.keys(components.schemas ?? {});
+  const named = Object.entries(components.schemas ?? {}).filter(([name]) => !name.endsWith("Form"));
+  const names = named.map(([name]) => name);
   const root = {
     title: "Schemas",
     type: "object",
     additionalProperties: false,
     required: names,
     properties: Object.fromEntries(names.map((name) => [name, { $ref: `#/definitions/${name}` }])),
-    definitions: movedReferences(components.schemas),
+    definitions: movedReferences(Object.fromEntries(named)),
   };
   const schemas = await compile(root as never, "Schemas", { bannerComment: "", additionalProperties: false });
   const lines = Object.entries(paths).map(

@@ -195,10 +195,8 @@ function requestBody(body: z.ZodType, id: string, { schemas }: Writing): JsonSch
   const schema = schemas.referenceTo(body);
   const name = schema.$ref.replace(/^.*\//, "");
   const written = schemas.written[name] ?? {};
-  const properties = written.properties as Record<string, JsonSchema>;
-  const hashes = Object.keys(properties).filter((field) => properties[field]?.type === "object");
   const example = EXAMPLES[name];
-  const encoding = Object.fromEntries(hashes.map((field) => [field, { style: "deepObject", explode: true }]));
+  const form = formContent(name, schemas.written);
   return {
     required: Array.isArray(written.required),
     content: {
@@ -206,9 +204,44 @@ function requestBody(body: z.ZodType, id: string, { schemas }: Writing): JsonSch
         schema,
         ...(example === undefined ? {} : { examples: { [id]: { value: example } } }),
       },
-      "application/x-www-form-urlencoded": { schema, ...(hashes.length === 0 ? {} : { encoding }) },
+      ...(form === null ? {} : { "application/x-www-form-urlencoded": form }),
     },
   };
+}
+
+/** A property's schema without the null, and each of several kinds by itself. */
+const kindsOf = (schema: JsonSchema): JsonSchema[] =>
+  Array.isArray(schema.anyOf) ? schema.anyOf.flatMap(kindsOf) : [schema];
+
+/**
+ * A body as a form: lists are `name[]` there, and hashes `name[key]`. Null for a list of hashes, which OpenAPI has no way to
+ * write. A form with lists has a schema of its own, for its names are others.
+ */
+function formContent(name: string, written: NamedSchemas["written"]): JsonSchema | null {
+  const body = written[name] ?? {};
+  const properties = Object.entries(body.properties as Record<string, JsonSchema>);
+  const listIn = (schema: JsonSchema) => kindsOf(schema).find(({ type }) => type === "array");
+  const lists = properties.flatMap(([field, schema]) => {
+    const list = listIn(schema);
+    return list === undefined ? [] : [[field, list] as const];
+  });
+  if (lists.some(([, { items }]) => (items as JsonSchema).type === "object")) return null;
+  const hashes = properties.filter(([, schema]) => kindsOf(schema).some(({ type }) => type === "object"));
+  const encoding = Object.fromEntries(
+    hashes.map(([field]) => [field, { style: "deepObject", explode: true }]),
+  );
+  const more = hashes.length === 0 ? {} : { encoding };
+  if (lists.length === 0) return { schema: { $ref: `#/components/schemas/${name}` }, ...more };
+  const listed = (field: string) => (lists.some(([list]) => list === field) ? `${field}[]` : field);
+  const formName = name.replace(/Body$/, "Form");
+  written[formName] = {
+    ...body,
+    ...(Array.isArray(body.required) ? { required: body.required.map(listed) } : {}),
+    properties: Object.fromEntries(
+      properties.map(([field, schema]) => [listed(field), listIn(schema) ?? schema]),
+    ),
+  };
+  return { schema: { $ref: `#/components/schemas/${formName}` }, ...more };
 }
 
 const header = (name: string) => ({ $ref: `#/components/headers/${name}` });
@@ -257,6 +290,7 @@ function failure(
     "Request-Id",
     ...(status === 401 || status === 413 ? [] : RATE),
     ...(waits ? ["Retry-After"] : []),
+    ...(status === 401 ? ["WWW-Authenticate"] : []),
   ];
   return {
     description: say(text),
@@ -311,7 +345,8 @@ function describeSchemas(written: NamedSchemas["written"], say: Writing["say"]):
     );
     if (properties === undefined) return described;
     const fields = Object.entries(properties as Record<string, JsonSchema>).map(([name, schema]) => {
-      const text = FIELDS[`${outer}.${name}`] ?? FIELDS[name];
+      const [whole, field] = [outer.replace(/Form$/, "Body"), name.replace(/\[\]$/, "")];
+      const text = FIELDS[`${whole}.${field}`] ?? FIELDS[field];
       if (text === undefined)
         throw new Error(`scripts/openapi/field-texts.ts says nothing of ${outer}.${name}`);
       return [name, { description: say(text), ...(describe(schema, name) as JsonSchema) }];
@@ -319,6 +354,8 @@ function describeSchemas(written: NamedSchemas["written"], say: Writing["say"]):
     return { ...described, properties: Object.fromEntries(fields) };
   };
   return Object.fromEntries(
-    Object.entries(written).map(([name, schema]) => [name, describe(schema, name) as JsonSchema]),
+    Object.entries(written)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, schema]) => [name, describe(schema, name) as JsonSchema]),
   );
 }

@@ -8,7 +8,7 @@ export const INTRODUCTION: Text = [
   `Refunds for payments that were collected elsewhere, in the protocol of Ping++: its SDKs work unmodified.
 
 Amounts are integers in minor units of the currency (fen, cents), times are Unix seconds. A key that begins with
-\`sk_test_\` moves no money. Bodies are JSON or forms, up to 64 KiB. Every answer carries \`Request-Id\`.
+\`sk_test_\` moves no money. Bodies are JSON or forms, up to 64 KiB; in forms lists are \`name[]=…\` and hashes \`name[key]=…\`. Every answer carries \`Request-Id\`.
 
 ## Errors
 
@@ -17,7 +17,7 @@ none. Messages are Chinese unless \`Accept-Language\` prefers English.`,
   `为在别处收取的款项退款，遵循 Ping++ 协议，其 SDK 无需修改即可使用。
 
 金额为整数，单位是币种的最小单位（如分）；时间为 Unix 秒。以 \`sk_test_\` 开头的 Key 不动用资金。
-请求体为 JSON 或表单，最多 64 KiB。每个应答都带有 \`Request-Id\`。
+请求体为 JSON 或表单，最多 64 KiB；表单中列表写作 \`name[]=…\`，对象写作 \`name[key]=…\`。每个应答都带有 \`Request-Id\`。
 
 ## 错误
 
@@ -69,6 +69,10 @@ export const HEADERS: Record<string, { type: "string" | "integer"; text: Text }>
   "RateLimit-Reset": {
     type: "integer",
     text: ["Seconds until all are there again.", "恢复全部额度所需秒数。"],
+  },
+  "WWW-Authenticate": {
+    type: "string",
+    text: ["How to send a key, where none that is known was sent.", "未发送有效 Key 时，说明如何发送。"],
   },
   "Retry-After": { type: "integer", text: ["Seconds to wait.", "需等待的秒数。"] },
 };

@@ -1,4 +1,5 @@
-// What a load balancer or a probe asks, without a key. `/healthz`: this Worker runs, and nothing else was asked.
+// What a load balancer or a probe asks, without a key. `/healthz`: this Worker runs, and of which environment it is; nothing
+// else was asked.
 // `/readyz`: it can serve.
 import { Hono } from "hono";
 import { type AppEnv, json } from "../http/registry.ts";
@@ -8,7 +9,10 @@ const RETRY_SECONDS = "5";
 
 export const healthRoutes = new Hono<AppEnv>();
 
-healthRoutes.get("/healthz", () => json({ status: "ok" }));
+healthRoutes.get("/healthz", (c) => {
+  const { ENVIRONMENT: environment } = c.env;
+  return json({ status: "ok", ...(environment === undefined ? {} : { environment }) });
+});
 
 healthRoutes.get("/readyz", async (c) => {
   const failing = await findFailing(c.env);

@@ -110,7 +110,7 @@ async function recorded(order: string, client = new Client(server.url, key)): Pr
 
 const admin = (...args: string[]) => started(args, { EDGE_REFUNDS_KEY: adminKey }).ended;
 
-it("an import records the good lines, names the bad ones, and skips what is done when it is run again", async () => {
+it.concurrent("an import records the good lines, names the bad ones, and skips what is done when it is run again", async () => {
   const file = join(folder, "charges.csv");
   const [errors, state] = [join(folder, "bad.ndjson"), join(folder, "done")];
   const header = "order_no,channel,amount,paid,client_ip,subject,body,colour";
@@ -128,7 +128,7 @@ it("an import records the good lines, names the bad ones, and skips what is done
   expect(JSON.parse(second.out)).toMatchObject({ lines: 3, recorded: 1, skipped: 2, failed: 0 });
 });
 
-it("a refund is made, watched to its end and listed", async () => {
+it.concurrent("a refund is made, watched to its end and listed", async () => {
   const charge = await recorded("refunded1");
   const made = await cli("refunds", "create", charge, "--amount", "100", "--description", "Broken", "--json");
   expect(made.code, made.err).toBe(0);
@@ -142,7 +142,7 @@ it("a refund is made, watched to its end and listed", async () => {
   expect(tooMuch.err).toContain("refund_amount_exceeded");
 });
 
-it("a listener prints a delivery it has verified, ends, and deletes its endpoint", async () => {
+it.concurrent("a listener prints a delivery it has verified, ends, and deletes its endpoint", async () => {
   const charge = await recorded("listened1");
   const listener = started(["webhooks", "listen", "--count", "1", "--json"]);
   await listener.noted;
@@ -158,7 +158,7 @@ it("a listener prints a delivery it has verified, ends, and deletes its endpoint
   expect(err).toContain("is deleted");
 });
 
-it("a wrong call ends with 2, a refused key with 1, a service that is not there with 3", async () => {
+it.concurrent("a wrong call ends with 2, a refused key with 1, a service that is not there with 3", async () => {
   const [usage, noKey, badKey, nobody] = await Promise.all([
     cli("refunds", "create"),
     started(["charges", "list"], { EDGE_REFUNDS_KEY: "" }).ended,
@@ -170,7 +170,7 @@ it("a wrong call ends with 2, a refused key with 1, a service that is not there 
   expect(nobody.err).toContain("--url");
 });
 
-it("an admin makes apps and keys, rotates a key, and changes settings", async () => {
+it.concurrent("an admin makes apps and keys, rotates a key, and changes settings", async () => {
   const [made, key, set, wrong] = await Promise.all([
     admin("apps", "create", "Child", "--json"),
     admin("keys", "create", app, "--name", "reader", "--scopes", "refunds:read", "--mode", "test", "--json"),
@@ -189,7 +189,7 @@ it("an admin makes apps and keys, rotates a key, and changes settings", async ()
   expect(rotated.out).toMatch(/key\s+sk_test_/);
 });
 
-it("what changes something is signed for an app that wants it, on Ping++'s routes and on our own", async () => {
+it.concurrent("what changes something is signed for an app that wants it, on Ping++'s routes and on our own", async () => {
   const client = new Client(server.url, signingKey, signer.privateKey);
   const charge = await recorded("signed1", client);
   await expect(recorded("signed2", new Client(server.url, signingKey))).rejects.toThrow("signature");

@@ -67,6 +67,15 @@ describe("a lost answer", () => {
     }
   });
 
+  it("of a deletion is remembered when the thing is then not found", async () => {
+    const gone = refusal(404, null);
+    const { client } = await clientOf(lost, gone);
+    const call = { method: "DELETE", path: "/v1/webhook_endpoints/we_1" } as const;
+    await expect(client.call(call)).rejects.toThrow("probably deleted");
+    const { client: other } = await clientOf(gone);
+    await expect(other.call(call)).rejects.not.toThrow("probably deleted");
+  });
+
   it("that never comes ends with what could not be reached", async () => {
     const { client, heard } = await clientOf(lost);
     await expect(client.call(GET)).rejects.toMatchObject({ exitCode: 3 });

@@ -1,3 +1,4 @@
+// The file that secrets travel in to wrangler: whose it is, and that nothing leaves it behind.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";

@@ -14,6 +14,7 @@ import { errorsOf, nameOf } from "../../scripts/openapi/problems.ts";
 import { nameSchemas } from "../../scripts/openapi/schemas.ts";
 import { HEADERS, INTRODUCTION, RESPONSES, SECURITY, TITLE } from "../../scripts/openapi/texts.ts";
 import { routes } from "../../src/app.ts";
+import { decodeBody } from "../../src/http/decode-body.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 const read = (file: string) => readFileSync(join(PROJECT, file), "utf8");
@@ -72,6 +73,39 @@ describe("every route", () => {
     const operations = Object.values(english.paths).flatMap((methods) => Object.values(methods));
     expect(operations).toHaveLength(routes.length);
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(routes.length);
+  });
+});
+
+describe("forms", () => {
+  const operations = Object.values(english.paths).flatMap((methods) => Object.values(methods));
+  const forms = operations.flatMap(({ operationId, requestBody }) => {
+    const { content = {} } = (requestBody ?? {}) as {
+      content?: Record<string, { schema: { $ref: string } }>;
+    };
+    const form = content["application/x-www-form-urlencoded"];
+    const schema = english.components.schemas?.[form?.schema.$ref.replace(/^.*\//, "") ?? ""];
+    return schema === undefined ? [] : [[String(operationId), schema] as const];
+  });
+
+  it.each(forms)("of %s are read as the document writes them", (_, { properties }) => {
+    for (const [name, schema] of Object.entries(
+      properties as Record<string, { type?: string; items?: unknown }>,
+    )) {
+      const isList = JSON.stringify(schema).startsWith('{"type":"array"') || schema.items !== undefined;
+      expect(name.endsWith("[]"), name).toBe(isList);
+      // OpenAPI repeats the name of a list.
+      const sent = [1, 2].slice(0, isList ? 2 : 1).map((value) => `${encodeURIComponent(name)}=${value}`);
+      const { value } = decodeBody(
+        new TextEncoder().encode(sent.join("&")),
+        "application/x-www-form-urlencoded",
+      );
+      expect(value).toEqual({ [name.replace(/\[\]$/, "")]: isList ? ["1", "2"] : "1" });
+    }
+  });
+
+  it("are not documented of a list of hashes, which no form can send", () => {
+    expect(forms.map(([id]) => id)).toContain("createWebhookEndpoint");
+    expect(forms.map(([id]) => id)).not.toContain("createBatchRefund");
   });
 });
 
