@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Context, segment, wholeNumber } from "./context.ts";
 import { UsageError } from "./outcome.ts";
-import { type Json, printList, printObject } from "./output.ts";
+import { isoTime, type Json, printList, printObject } from "./output.ts";
 
 const APP = ["id", "name", "parent", "created"];
 const KEY = [
@@ -127,6 +127,15 @@ function addKeys(keys: Command, context: Context): void {
       const whenLost = { lookWith: `keys list ${app}` };
       const call = { method: "POST", path, body: { expires_in }, whenLost } as const;
       printObject(context.isJson(), await context.client().call<Json>(call), ["key", ...KEY]);
+      // The new key is shown whatever comes of this question.
+      const old = await context
+        .client()
+        .call<Json>({ path: keyPath(app, key) })
+        .catch(() => null);
+      const until = isoTime(old?.expires_at);
+      process.stderr.write(
+        until === null ? `keys list ${app} says until when ${key} works\n` : `${key} works until ${until}\n`,
+      );
     });
   keys
     .command("revoke <app> <key>")

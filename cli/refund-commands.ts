@@ -19,7 +19,7 @@ const SHOWN = [
   "refund_no",
   "attention",
 ];
-const COLUMNS = ["id", "charge", "amount", "status", "created", "description"];
+const COLUMNS = ["id", "charge", "amount", "status", "failure_code", "created", "description"];
 /** How long to the next look; the last one for all that follow. */
 const LOOKS_MS = [300, 500, 1000, 1000, 2000, 5000];
 

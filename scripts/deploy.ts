@@ -95,7 +95,7 @@ async function main(): Promise<void> {
   if (values.app !== undefined) return;
   const prefix = environment.name === PRODUCTION ? "" : `ENVIRONMENT=${environment.name} `;
   say(
-    `Next, an app and its keys, with those MASTER_KEYS in the environment: ${prefix}npm run keys -- create-app "My shop" --remote`,
+    `Next, an app and its keys, unless it has them: export MASTER_KEYS='…' (those it has), then ${prefix}npm run keys -- create-app "My shop" --remote`,
   );
 }
 

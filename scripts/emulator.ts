@@ -19,6 +19,8 @@ import { PROJECT } from "./wrangler.ts";
 
 const HELP = `Usage: npm run emulator -- wechatpay|alipay|stripe [--port N]
 
+PORT in the environment is the API's, as for npm start (8787); what is printed says so.
+
 Then, on the terminal it runs in:
 
   pay AMOUNT [CURRENCY]           a new payment on its books, in minor units; prints how to record it
@@ -199,17 +201,21 @@ function onPush<One>(list: One[], hear: (one: One) => void): void {
   };
 }
 
+/** Where npm start answers when it has the same PORT. */
+const PORT = process.env.PORT || "8787";
+const API = `http://127.0.0.1:${PORT}`;
+
 function welcome(kind: string, { variable }: Channel, url: string, file: string): string {
   return `The ${kind} emulator is at ${url}. Stop it with Ctrl-C; "help" says what it can be told.
 
 Start the API in another terminal (other emulators' variables beside it, if you like); it prints LIVE:
 
-  ${variable}=${url} PUBLIC_URL=http://127.0.0.1:8787 npm start
+  ${PORT === "8787" ? "" : `PORT=${PORT} `}${variable}=${url} PUBLIC_URL=${API} npm start
 
 Add the account and check it. Its keys are new each time the emulator starts: retire the one of an earlier start first
 (curl -X DELETE $API/channel_accounts/ID -u $LIVE:). "account" prints this file.
 
-  API=http://127.0.0.1:8787/v1 LIVE=sk_live_…
+  API=${API}/v1 LIVE=sk_live_…
   curl $API/channel_accounts -u $LIVE: -H 'Content-Type: application/json' -d @${file}
   curl -X POST $API/channel_accounts/ID/check -u $LIVE:
 `;

@@ -131,12 +131,13 @@ function fireCron(server: DevServer): void {
   server.fireCron().catch((error: unknown) => warn(error instanceof Error ? error.message : String(error)));
 }
 
-function welcome(url: string, { testKey: key, liveKey }: Seed, charge: string, live: boolean): string {
+function welcome(url: string, { app, testKey: key, liveKey }: Seed, charge: string, live: boolean): string {
   const liveLine = live ? `\n  live key   ${liveKey} (LIVE in what an emulator prints)` : "";
   return `edge-refunds is running. Stop it with Ctrl-C.
 
   base URL   ${url}/v1
   reference  ${url}/docs/
+  app        ${app}
   API key    ${key}${liveLine}
   charge     ${charge} (10000, paid)
 

@@ -148,7 +148,7 @@ export const OPERATIONS: Record<string, Operation> = {
   [`POST ${REFUND}`]: {
     id: "updateRefund",
     tag: "refunds",
-    zh: "修改退款的 metadata 或说明；不通知渠道",
+    zh: "修改退款的 metadata 或说明；只有在发往渠道之前修改，渠道才会得知",
     problems: DECISIONS,
   },
   [`POST ${REFUND}/cancel`]: {

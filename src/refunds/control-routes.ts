@@ -19,7 +19,8 @@ export const refundControlRoutes: Route[] = [
     method: "POST",
     path: PATH,
     scope: "refunds:write",
-    summary: "Change a refund's metadata or description; the channel is not told",
+    summary:
+      "Change a refund's metadata or description; its channel hears of it only before the refund is sent",
     own: true,
     params,
     body: z.strictObject({ metadata: givenMetadataSchema, description: plainText(1, 255).optional() }),

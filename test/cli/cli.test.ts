@@ -136,7 +136,9 @@ it.concurrent("a refund is made, watched to its end and listed", async () => {
   const watched = await cli("refunds", "watch", charge, refund.id, "--timeout", "10");
   expect(watched.code).toBe(0);
   expect(watched.out).toMatch(/status\s+succeeded/);
-  expect((await cli("refunds", "list", charge)).out).toContain(refund.id);
+  const listed = await cli("refunds", "list", charge);
+  expect(listed.out).toContain(refund.id);
+  expect(listed.out).toContain("failure_code");
   const tooMuch = await cli("refunds", "create", charge, "--amount", "5000", "--description", "Broken");
   expect(tooMuch).toMatchObject({ code: 1, out: "" });
   expect(tooMuch.err).toContain("refund_amount_exceeded");
@@ -187,6 +189,7 @@ it.concurrent("an admin makes apps and keys, rotates a key, and changes settings
   ]);
   expect(got.out).toMatch(/name\s+Child/);
   expect(rotated.out).toMatch(/key\s+sk_test_/);
+  expect(rotated.err).toMatch(/key_\w+ works until \d{4}-\d\d-\d\dT/);
 });
 
 it.concurrent("what changes something is signed for an app that wants it, on Ping++'s routes and on our own", async () => {

@@ -154,6 +154,16 @@ describe("STORAGE.md of what Durable Objects keep", () => {
   });
 });
 
+describe("OPERATIONS.md and DEPLOYING.md", () => {
+  it("name an environment's configuration in every command of wrangler, so that none works on another by accident", () => {
+    const isNamed = (command: string, document: string) =>
+      !["OPERATIONS.md", "DEPLOYING.md"].includes(document) ||
+      command.startsWith("login") ||
+      / --config \.wrangler\/environments\/(?:\$ENVIRONMENT|NAME|[a-z0-9]+)\.json(?=\s|$)/.test(command);
+    expect(strangers(/\bnpx wrangler ([^\n`]+)/g, isNamed)).toEqual([]);
+  });
+});
+
 describe("ADMINISTRATION.md", () => {
   const tables = new Map(
     [...read("ADMINISTRATION.md").matchAll(/^\| (\w+) \|.*\n\|[-|]+\|\n((?:\|.*\n)+)/gm)].map(
