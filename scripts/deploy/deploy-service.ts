@@ -53,7 +53,7 @@ export async function deployService(environment: Environment, ports: DeployPorts
   let hasApps = false;
   if (found !== null) {
     const asking = await ports.keepForAsking(environment.name, rendered(found));
-    refuseForeign(environment.name, await cloudflare.findOwner(asking), database);
+    refuseForeign(environment.name, await cloudflare.findOwner(asking), database, asking);
     if (!hasKeys || firstApp !== undefined) hasApps = await cloudflare.hasApps(asking);
     if (!hasKeys && given === undefined && hasApps) {
       throw new DeployError(
@@ -96,7 +96,12 @@ export async function deployService(environment: Environment, ports: DeployPorts
   // 3. The database is brought up to date and gets its owner's name; of two first deployments one wins.
   await cloudflare.migrate(configuration);
   say("applied the migrations that were missing");
-  refuseForeign(environment.name, await cloudflare.claim(configuration, environment.name), database);
+  refuseForeign(
+    environment.name,
+    await cloudflare.claim(configuration, environment.name),
+    database,
+    configuration,
+  );
 
   // 4. The Worker, its first master keys with it. They are shown before they count: keys nobody wrote down are lost.
   const first = hasKeys ? {} : firstSecrets(ports);
@@ -132,10 +137,10 @@ async function readGiven({ givenMasterKeys, firstApp }: DeployPorts): Promise<st
   return ids;
 }
 
-function refuseForeign(environment: string, owner: string | null, database: string): void {
+function refuseForeign(environment: string, owner: string | null, database: string, lookAt: string): void {
   if (owner === null || owner === environment) return;
   throw new DeployError(
-    `the database ${database} belongs to the environment "${owner}", not to "${environment}". Look: npx wrangler d1 execute ${database} --remote --command "select * from environments"`,
+    `the database ${database} belongs to the environment "${owner}", not to "${environment}". Look: npx wrangler d1 execute DB --config ${lookAt} --remote --command "select * from environments"`,
   );
 }
 

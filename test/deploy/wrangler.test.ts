@@ -75,7 +75,7 @@ it("wrangler makes the database, the missing queue, the Worker with its keys and
   );
   expect(worker?.metadata.compatibility_flags).toContain("global_fetch_strictly_public");
   expect(worker?.metadata.assets).toMatchObject({
-    config: { run_worker_first: expect.arrayContaining(["/v1/*", "/metrics"]) },
+    config: { run_worker_first: expect.arrayContaining(["/*", "!/docs/*"]) },
   });
   expect(emulator.requests.filter((request) => request.includes("/domains/records"))).toHaveLength(1);
   expect(said.join("\n")).not.toContain(masterKeys);

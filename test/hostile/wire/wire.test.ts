@@ -1,6 +1,7 @@
 // What fetch cannot say, over sockets, to the real local runtime. Who answers is told apart: an answer of ours carries a
 // Request-Id and is JSON; the rest is the platform's own, which refuses before a Worker is asked. Deployed, Cloudflare's
 // front stands in its place: what is proven here is that nothing it lets through breaks the service or stores anything.
+import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exchange, type Sending, type WireAnswer } from "./raw-http.ts";
 import { openService, type Service } from "./service.ts";
@@ -100,7 +101,6 @@ describe("a request that is none", () => {
     ["no version", () => [head("GET /v1/charges", host(), key())]],
     ["a method that there is not", () => [head("FOO /v1/charges HTTP/1.1", host(), key())]],
     ["a method in small letters", () => [head("post /v1/charges HTTP/1.1", host(), key())]],
-    ["CONNECT", () => [head("CONNECT 127.0.0.1:22 HTTP/1.1", host())]],
     ["TRACE", () => [head("TRACE /v1/charges HTTP/1.1", host(), key())]],
     ["a target with a space", () => [head("GET /v1/charges x HTTP/1.1", host(), key())]],
     ["a target with a NUL", () => [head("GET /v1/charges\0 HTTP/1.1", host(), key())]],
@@ -122,6 +122,22 @@ describe("a request that is none", () => {
     count(name, answers);
     for (const answer of answers) expectRefused(answer);
   });
+});
+
+it("CONNECT opens no tunnel, whatever the local runtime answers to it", async () => {
+  let reached = 0;
+  const listener = createServer((socket) => {
+    reached++;
+    socket.end("here");
+  });
+  const port = await new Promise<number>((resolve) =>
+    listener.listen(0, "127.0.0.1", () => resolve((listener.address() as AddressInfo).port)),
+  );
+  const line = head(`CONNECT 127.0.0.1:${port} HTTP/1.1`, host(), key());
+  const answers = await expectNothing([line, good("Smuggled")], { close: "end", patienceMs: 3000 });
+  listener.close();
+  expect(reached).toBe(0);
+  for (const { body } of answers) expect(body).not.toMatch(/here|re_/);
 });
 
 describe("a body whose end is in doubt", () => {
