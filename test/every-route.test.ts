@@ -25,7 +25,15 @@ import {
   paramsOf,
   pathOf,
 } from "./exam.ts";
-import { type Answer, BASE, type ErrorObject, eventually, random, TestApp } from "./harness.ts";
+import {
+  type Answer,
+  BASE,
+  type ErrorObject,
+  eventually,
+  random,
+  shareOneKeyPair,
+  TestApp,
+} from "./harness.ts";
 
 const LIMIT = 64 * 1024;
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -48,6 +56,7 @@ let revoked: string;
 const without = new Map<Scope, string>();
 
 beforeAll(async () => {
+  await shareOneKeyPair();
   owner = await TestApp.create({ scopes: SCOPES });
   stranger = await TestApp.create({ scopes: SCOPES });
   const charge = await owner.charge({ transaction_no: "T1" });

@@ -37,8 +37,8 @@ const TEXT_TYPES = [
 const pathnameOf = ({ target }: HostileRequest) =>
   decodeURIComponent(new URL(`http://host/${target.replace(/^\/+/, "")}`).pathname);
 /** Keys are told where they are minted, and nowhere else. */
-const mintsKeys = (route: Route | null) =>
-  route?.method === "POST" && /^\/v1\/apps(\/:app\/keys(\/:key\/rotate)?)?$/.test(route.path);
+const mintsKeys = (request: HostileRequest) =>
+  request.method === "POST" && /^\/v1\/apps(\/[^/]+\/keys(\/[^/]+\/rotate)?)?\/?$/.test(pathnameOf(request));
 /** An error says what is wrong; it does not give the request back. */
 const ERROR_CHARACTERS_MAX = 8192;
 
@@ -132,7 +132,7 @@ function judgeLeaks(
   const isKeyTold = /sk_(test|live)_[0-9A-Za-z]{20}/.test(
     whole.replaceAll("sk_test_000000000000000000000000", ""),
   );
-  if (isKeyTold && !(status === 200 && mintsKeys(request.route))) {
+  if (isKeyTold && !(status === 200 && mintsKeys(request))) {
     violation("no key", text.slice(0, 200));
   }
   for (const id of foreignIds) {

@@ -135,7 +135,7 @@ function changesIn(name: string): Promise<number> {
 /** Whether no delivery and no stored command waits to be done. */
 async function isNothingDue(): Promise<boolean> {
   const waiting = await env.DB.prepare(
-    "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending' AND due_at IS NOT NULL) + (SELECT count(*) FROM commands) AS n",
+    "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending' AND due_at IS NOT NULL) + (SELECT count(*) FROM commands WHERE due_at IS NOT NULL) AS n",
   ).first<number>("n");
   return waiting === 0;
 }

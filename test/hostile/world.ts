@@ -5,7 +5,7 @@ import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import { mintId, randomToken } from "../../src/ids.ts";
 import { addDelivery, GUESSES } from "../exam.ts";
-import { eventually, random, TestApp } from "../harness.ts";
+import { eventually, random, shareOneKeyPair, TestApp } from "../harness.ts";
 import type { Caller } from "./draft.ts";
 
 /** Ids by the name that routes have for their kind. */
@@ -45,6 +45,7 @@ export class World {
   }
 
   static async create(): Promise<World> {
+    await shareOneKeyPair();
     const settings = { refunds_max: 200, refund_attempts_max: 500, rate_limit: 10_000 };
     const [owner, stranger] = [
       await TestApp.create({ settings, scopes: SCOPES }),

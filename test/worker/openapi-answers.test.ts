@@ -1,7 +1,7 @@
 // The documents are true: every route is brought to give every answer that is documented of it, and each is what its
 // schema says, without a field more. A route or a status that nothing here brings about fails.
 import { env } from "cloudflare:workers";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { errorsOf } from "../../scripts/openapi/problems.ts";
 import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
@@ -21,7 +21,15 @@ import {
   paramsOf,
   pathOf,
 } from "../exam.ts";
-import { type Answer, type ErrorObject, eventually, random, type Sent, TestApp } from "../harness.ts";
+import {
+  type Answer,
+  type ErrorObject,
+  eventually,
+  random,
+  type Sent,
+  shareOneKeyPair,
+  TestApp,
+} from "../harness.ts";
 import { d1, endOutages } from "../scenarios/outage.ts";
 
 type Given = Answer<unknown>;
@@ -44,6 +52,7 @@ const about =
     await send(route, sent, shop, { ...objects, ...(await own(route)) });
 
 beforeAll(async () => {
+  putBack = await shareOneKeyPair();
   shop = await TestApp.create({ scopes: SCOPES });
   limited = await TestApp.create({ scopes: SCOPES, settings: { rate_limit: 1 } });
   const charge = await shop.charge();
@@ -66,6 +75,9 @@ beforeAll(async () => {
     account: await newAccount(),
   };
 });
+
+let putBack = () => {};
+afterAll(() => putBack());
 
 afterEach(() => {
   endOutages();
