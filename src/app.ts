@@ -1,11 +1,9 @@
 // The HTTP API: every route of the registry behind the same admission, and one place where errors become answers.
 import { DrizzleQueryError } from "drizzle-orm";
-import { type Context, Hono, type Next } from "hono";
+import { type Context, Hono } from "hono";
 import { appRoutes } from "./apps/routes.ts";
 import { keyRoutes } from "./auth/key-routes.ts";
 import { publicKeyRoutes } from "./auth/public-keys-route.ts";
-import { rateHeaders } from "./auth/rate-limit.ts";
-import { RESPONSE_SIGNATURE_HEADER, signAnswer } from "./auth/response-signature.ts";
 import { batchRoutes } from "./batches/routes.ts";
 import { limitRoutes } from "./budgets/routes.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
@@ -20,13 +18,13 @@ import { eventRoutes } from "./events/routes.ts";
 import { admit } from "./http/admit.ts";
 import { preferredLanguage } from "./http/language.ts";
 import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
-import type { AppEnv, Route } from "./http/registry.ts";
+import { type AppEnv, jsonText, type Route } from "./http/registry.ts";
+import { respond } from "./http/respond.ts";
 import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
 import { log } from "./log.ts";
 import { healthRoutes } from "./operation/health-routes.ts";
 import { metricsRoutes } from "./operation/metrics-route.ts";
-import { serverTiming } from "./operation/server-timing.ts";
 import { refundControlRoutes } from "./refunds/control-routes.ts";
 import { refundExportRoutes } from "./refunds/export-routes.ts";
 import { refundOperationRoutes } from "./refunds/operation-routes.ts";
@@ -72,29 +70,11 @@ export const routes: readonly Route[] = [
 
 export const app = new Hono<AppEnv>();
 
-app.use(async (c, next) => {
-  const startedAt = Date.now();
-  const requestId = mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count)));
-  c.set("requestId", requestId);
+app.use((c, next) => {
+  c.set("startedAt", Date.now());
+  c.set("requestId", mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count))));
   c.set("language", preferredLanguage(c.req.raw.headers.get("Accept-Language"), "zh"));
-  await next();
-  const { headers } = c.res;
-  headers.set("Request-Id", requestId);
-  headers.set("Cache-Control", "no-store");
-  const { principal, rate, admittedAt } = c.var;
-  if (c.req.path.startsWith("/v1/")) {
-    headers.set("Server-Timing", serverTiming(startedAt, admittedAt, Date.now()));
-  }
-  if (rate !== undefined) {
-    for (const [name, value] of Object.entries(rateHeaders(rate))) headers.set(name, value);
-  }
-  // What is not JSON is an export, which is made while it is sent: it is never held whole, and so never signed.
-  const isWhole = headers.get("Content-Type")?.startsWith("application/json");
-  if (principal?.settings.response_signing && isWhole) {
-    const text = await c.res.clone().text();
-    const signature = await signAnswer(principal, text, c.env.MASTER_KEYS);
-    if (signature !== null) headers.set(RESPONSE_SIGNATURE_HEADER, signature);
-  }
+  return next();
 });
 
 app.route("/", healthRoutes);
@@ -103,24 +83,19 @@ app.route("/notify", noticeRoutes);
 
 for (const route of routes) {
   const { params, query, body, handler } = route;
-  const steps = [admit(route), markAdmitted];
+  const steps = [admit(route)];
   if (params !== undefined) steps.push(validate("param", params));
   if (query !== undefined) steps.push(validate("query", query));
   if (body !== undefined) steps.push(validateBody(body));
-  app.on([route.method], [route.path], ...steps, (c) =>
-    handler({
+  app.on([route.method], [route.path], ...steps, async (c) => {
+    const answer = await handler({
       c,
       params: c.req.valid("param" as never),
       query: c.req.valid("query" as never),
       body: c.req.valid("json" as never),
-    } as never),
-  );
-}
-
-/** From here on a request's time is its handler's. */
-async function markAdmitted(c: Context<AppEnv>, next: Next): Promise<void> {
-  c.set("admittedAt", Date.now());
-  await next();
+    } as never);
+    return respond(c, answer);
+  });
 }
 
 app.notFound((c) => {
@@ -139,10 +114,10 @@ app.onError((error, c) => {
   // is written down.
   const isDatabase = error instanceof DrizzleQueryError || error instanceof DatabaseError;
   if (isDatabase || error.message.startsWith("D1_")) {
-    log("error", { request: c.var.requestId, failure: "d1" });
+    log("error", { request: c.get("requestId"), failure: "d1" });
     return answer(c, { code: "unavailable", retryAfterSeconds: 5 });
   }
-  log("error", { request: c.var.requestId, failure: error.name, at: placeOf(error) });
+  log("error", { request: c.get("requestId"), failure: error.name, at: placeOf(error) });
   return answer(c, { code: "internal" });
 });
 
@@ -152,12 +127,9 @@ function placeOf({ stack = "", message }: Error): string | undefined {
   return frames.split("\n").find((line) => line.startsWith("    at "));
 }
 
-function answer(c: Context<AppEnv>, problem: Problem): Response {
-  const { status, body, headers } = renderProblem(problem, c.var.language);
-  return new Response(body, {
-    status,
-    headers: { "Content-Type": "application/json; charset=utf-8", ...headers },
-  });
+function answer(c: Context<AppEnv>, problem: Problem): Response | Promise<Response> {
+  const { status, body, headers } = renderProblem(problem, c.get("language"));
+  return respond(c, { ...jsonText(body, headers), status });
 }
 
 /** Whether a path is one of a route's: `:name` stands for one segment. */

@@ -1,9 +1,11 @@
 // SHA-256 digests as lower-case hex: what is kept of a key or a signature instead of the thing itself.
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 export async function sha256Hex(bytes: Uint8Array): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   let hex = "";
-  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
+  for (const byte of digest) hex += HEX[byte];
   return hex;
 }
 

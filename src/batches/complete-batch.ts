@@ -52,7 +52,7 @@ export async function completeBatch(
     insertDeliveries(db, key, event, now),
     moveBatch(db, key, whole, { state, timeSucceeded }),
   ]);
-  await wakeDeliveries(env, toWake(key, deliveries));
+  await wakeDeliveries(env, toWake(deliveries));
   return moved.meta.changes > 0;
 }
 

@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { readBody } from "../http/decode-body.ts";
 import { ProblemError } from "../http/problem.ts";
 import type { AppEnv } from "../http/registry.ts";
+import { respond } from "../http/respond.ts";
 import { receiveNotice } from "./receive-notice.ts";
 
 const MODES: Readonly<Record<string, boolean>> = { live: true, test: false };
@@ -12,16 +13,13 @@ export const noticeRoutes = new Hono<AppEnv>();
 noticeRoutes.on("POST", ["/:channel/:app/:mode/:charge/:tag", "/:channel/:app/:mode/:tag"], async (c) => {
   const { channel = "", app = "", mode = "", charge, tag = "" } = c.req.param() as Record<string, string>;
   const livemode = Object.hasOwn(MODES, mode) ? MODES[mode] : undefined;
-  const nowhere = new ProblemError({ code: "no_such_route", path: c.req.path });
-  if (livemode === undefined) throw nowhere;
+  const nowhere = () => new ProblemError({ code: "no_such_route", path: c.req.path });
+  if (livemode === undefined) throw nowhere();
   const body = await readBody(c.req.raw);
   const notice = { headers: c.req.raw.headers, body };
   const path = { channel, app, livemode, ...(charge === undefined ? {} : { charge }) };
   const answer = await receiveNotice(c.env, path, tag, notice, Date.now());
-  if (answer === null) throw nowhere;
+  if (answer === null) throw nowhere();
   const { status, body: text, contentType = "application/json" } = answer;
-  return new Response(
-    text,
-    text === null ? { status } : { status, headers: { "Content-Type": contentType } },
-  );
+  return respond(c, { body: text, status, headers: text === null ? {} : { "Content-Type": contentType } });
 });

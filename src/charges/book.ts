@@ -125,6 +125,13 @@ export class Book {
     return version;
   }
 
+  /** The version that D1 has at least, if it has not forgotten: no more than what it was told. */
+  get told(): number {
+    let version = this.#cover.synced;
+    for (const refund of this.#refunds.values()) version += refund.synced;
+    return version;
+  }
+
   saveCover(cover: Cover): void {
     this.#storage.sql.exec("INSERT OR REPLACE INTO refunds (seq, doc) VALUES (0, ?)", JSON.stringify(cover));
     this.#cover = cover;

@@ -1,68 +1,65 @@
-// One atomic batch that brings D1 up to date with a ledger: refunds and the charge guarded by version, events and a
-// delivery for every endpoint that asked for them. It may run twice and late; it never takes anything back. What D1 has
-// under the same version is the same, unless the ledger has been rolled back since: then the ledger's is what counts.
-import { and, count, eq, ne, sql } from "drizzle-orm";
-import type { BatchItem } from "drizzle-orm/batch";
+// One atomic batch that brings D1 up to date with ledgers: refunds and charges guarded by version, events and a delivery
+// for every endpoint that asked for them. It may run twice and late; it never takes anything back. What D1 has under the
+// same version is the same, unless a ledger has been rolled back since: then the ledger's is what counts. However much
+// there is to tell, the statements and their texts stay the same few.
+import { and, eq, ne, sql } from "drizzle-orm";
 import { batchRefunds } from "../batches/table.ts";
-import type { Database } from "../db/client.ts";
+import { batchOf, type Database } from "../db/client.ts";
+import { excluded, FixedStatement, pagesOf, parametersOf, rowsOf } from "../db/fixed-statement.ts";
 import { type Approval, isFinal, type Refund, statusOf } from "../refunds/refund.ts";
 import { SEARCHED_REFUNDS } from "../refunds/search.ts";
 import { refunds } from "../refunds/table.ts";
 import { insertTimeline } from "../refunds/timeline-repository.ts";
-import { insertTerms } from "../search/repository.ts";
+import { TermsInsert } from "../search/repository.ts";
 import type { Wakeable } from "../webhooks/delivery.ts";
-import { insertDeliveries, insertEvent, toWake } from "../webhooks/fan-out.ts";
+import { announce, toWake } from "../webhooks/fan-out.ts";
 import type { Charge } from "./charge.ts";
 import type { FlushBatch, FlushReceipt } from "./ledger-ports.ts";
 import { SEARCHED_CHARGES } from "./search.ts";
 import { charges, payments } from "./table.ts";
 
+/** A receipt for each batch, in their order. */
 export async function flushToD1(
   db: Database,
-  batch: FlushBatch,
-): Promise<{ receipt: FlushReceipt; deliveries: Wakeable[] }> {
-  const { charge } = batch;
-  const held = db
-    .select({ version: charges.version })
-    .from(charges)
-    .where(
-      and(eq(charges.app, charge.app), eq(charges.livemode, charge.livemode), eq(charges.id, charge.id)),
-    );
-  const writes: BatchItem<"sqlite">[] = [
-    upsertCharge(db, batch),
-    ...claimAgain(db, batch),
-    ...batch.refunds.flatMap((refund) => reopenBatch(db, charge, refund)),
-    ...batch.refunds.map((refund) => upsertRefund(db, charge, refund)),
-    ...insertTimeline(db, charge, batch.refunds),
-    ...insertTerms(db, SEARCHED_CHARGES, charge, isUntold(charge, batch.synced) ? [charge] : []),
-    ...insertTerms(
+  batches: readonly FlushBatch[],
+): Promise<{ receipts: FlushReceipt[]; deliveries: Wakeable[] }> {
+  const told = batches.flatMap(({ charge, refunds }) =>
+    refunds.map((refund) => ({ tenant: charge, charge, refund })),
+  );
+  const held = pagesOf(batches.map(heldBefore)).map((page) => HELD.bind(db, { told: page }));
+  const { inserts, deliveries } = announce(
+    db,
+    batches.flatMap(({ charge, events }) => events.map((event) => ({ tenant: charge, event }))),
+    Math.max(...batches.map(({ now }) => now)),
+  );
+  const results = await batchOf(db, [
+    ...held,
+    ...parametersOf(charges, batches.map(chargeRow)).map((rows) => UPSERT_CHARGES.bind(db, { rows })),
+    ...batches.flatMap((batch) => claimAgain(db, batch)),
+    ...told.flatMap(({ charge, refund }) => reopenBatch(db, charge, refund)),
+    ...parametersOf(
+      refunds,
+      told.map(({ charge, refund }) => refundRow(charge, refund)),
+    ).map((rows) => UPSERT_REFUNDS.bind(db, { rows })),
+    ...insertTimeline(db, told),
+    ...CHARGE_TERMS.bind(
       db,
-      SEARCHED_REFUNDS,
-      charge,
-      batch.refunds.filter((refund) => isUntold(refund, refund.synced)),
+      batches.flatMap(({ charge, synced }) =>
+        isUntold(charge, synced) ? [{ tenant: charge, object: charge }] : [],
+      ),
     ),
-  ];
-  const announcements = batch.events.flatMap((event) => [
-    insertEvent(db, charge, event),
-    insertDeliveries(db, charge, event, batch.now),
+    ...REFUND_TERMS.bind(
+      db,
+      told.flatMap(({ tenant, refund }) =>
+        isUntold(refund, refund.synced) ? [{ tenant, object: refund }] : [],
+      ),
+    ),
+    ...inserts,
+    ...deliveries,
   ]);
-  const made = db
-    .select({ count: count(), versions: sql<number>`coalesce(sum(${refunds.version}), 0)` })
-    .from(refunds)
-    .where(
-      and(eq(refunds.app, charge.app), eq(refunds.livemode, charge.livemode), eq(refunds.charge, charge.id)),
-    );
-  // The version is read before it is written, when it can still tell that it was ahead; the refunds are counted after,
-  // when any that the ledger does not know is one too many.
-  const results = await db.batch([held, ...writes, ...announcements, made]);
-  const [before] = results[0] as { version: number }[];
-  const [after] = results.at(-1) as { count: number; versions: number }[];
-  // Event, its deliveries, event, its deliveries …
-  const announced = results.slice(1 + writes.length, -1) as unknown[];
-  const deliveries = announced.filter((_, i) => i % 2 === 1).flat();
   return {
-    receipt: { version: before?.version ?? 0, refunds: after?.count ?? 0, versions: after?.versions ?? 0 },
-    deliveries: toWake(charge, deliveries),
+    receipts: results.slice(0, held.length).flat() as unknown as FlushReceipt[],
+    deliveries: toWake(deliveries.length === 0 ? [] : results.slice(-deliveries.length).flat()),
   };
 }
 
@@ -71,78 +68,129 @@ function isUntold({ described = 1 }: { described?: number }, synced: number): bo
   return described > synced;
 }
 
-function upsertCharge(db: Database, batch: FlushBatch) {
+/**
+ * What D1 holds before it is written, when it can still tell that it was ahead, or that it has forgotten: looked up by
+ * index, however many refunds the charge has. A refund that the ledger does not know has a sequence beyond the ledger's,
+ * or one that the ledger has given to another.
+ */
+const HELD = new FixedStatement<"told">((db) =>
+  db
+    .select({
+      version: sql<number>`coalesce((select c.version from charges as c
+        where c.app = told.value ->> 0 and c.livemode = told.value ->> 1 and c.id = told.value ->> 2), 0)`.as(
+        "version",
+      ),
+      strangers: sql<number>`(select count(*) from refunds as r where r.app = told.value ->> 0
+          and r.livemode = told.value ->> 1 and r.charge = told.value ->> 2 and r.seq > told.value ->> 3)
+        + (select count(*) from json_each(told.value, '$[4]') as sent
+          cross join refunds as r on r.app = told.value ->> 0 and r.livemode = told.value ->> 1
+            and r.charge = told.value ->> 2 and r.seq = sent.value ->> 0 and r.id <> sent.value ->> 1)`.as(
+        "strangers",
+      ),
+    })
+    .from(sql`json_each(${sql.placeholder("told")}) as told`)
+    .orderBy(sql`told.key`),
+);
+
+function heldBefore({ charge: { app, livemode, id }, highestSeq, refunds }: FlushBatch) {
+  return [app, livemode ? 1 : 0, id, highestSeq, refunds.map((refund) => [refund.seq, refund.id])];
+}
+
+const CHARGE_TERMS = new TermsInsert(SEARCHED_CHARGES);
+const REFUND_TERMS = new TermsInsert(SEARCHED_REFUNDS);
+
+const UPSERT_CHARGES = new FixedStatement((db) =>
+  db
+    .insert(charges)
+    .select(rowsOf(charges))
+    .onConflictDoUpdate({
+      target: [charges.app, charges.livemode, charges.id],
+      set: {
+        ...excluded(charges, [
+          ...["version", "paid", "refunded", "amountRefunded", "amountPending", "highestSeq", "freeze"],
+          ...["transactionNo", "described", "doc"],
+        ]),
+        ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, excluded.ledger_opened_at)`,
+      },
+      setWhere: sql`excluded.version >= ${charges.version}`,
+    }),
+);
+
+function chargeRow(batch: FlushBatch): typeof charges.$inferSelect {
   const { charge, balance } = batch;
-  const projected = {
+  return {
+    // The row id is D1's.
+    seq: null as never,
+    app: charge.app,
+    livemode: charge.livemode,
+    id: charge.id,
     version: batch.version,
+    orderNo: charge.orderNo,
+    channel: charge.channel,
+    currency: charge.currency,
+    amount: charge.amount,
     paid: charge.paid,
     refunded: batch.refunded,
     amountRefunded: balance.refunded,
     amountPending: balance.pending,
+    created: charge.created,
     highestSeq: batch.highestSeq,
     freeze: batch.freeze,
+    ledgerOpenedAt: batch.now,
+    doc: charge,
     transactionNo: charge.transactionNo,
     described: charge.described ?? 1,
-    doc: charge,
   };
-  return db
-    .insert(charges)
-    .values({
-      ...projected,
-      app: charge.app,
-      livemode: charge.livemode,
-      id: charge.id,
-      orderNo: charge.orderNo,
-      channel: charge.channel,
-      currency: charge.currency,
-      amount: charge.amount,
-      created: charge.created,
-      ledgerOpenedAt: batch.now,
-    })
+}
+
+const UPSERT_REFUNDS = new FixedStatement((db) =>
+  db
+    .insert(refunds)
+    .select(rowsOf(refunds))
     .onConflictDoUpdate({
-      target: [charges.app, charges.livemode, charges.id],
-      set: { ...projected, ledgerOpenedAt: sql`coalesce(${charges.ledgerOpenedAt}, ${batch.now})` },
-      setWhere: sql`excluded.version >= ${charges.version}`,
-    });
-}
+      target: [refunds.app, refunds.livemode, refunds.id],
+      set: excluded(refunds, [
+        ...[
+          "seq",
+          "version",
+          "status",
+          "state",
+          "transactionNo",
+          "attention",
+          "approval",
+          "batch",
+          "described",
+        ],
+        ...["timeSucceed", "dueAt", "doc"],
+      ]),
+      setWhere: sql`excluded.version >= ${refunds.version}`,
+    }),
+);
 
-/**
- * The charge's claim of its payment, where D1 may have forgotten it too: not one that has been given up since, nor one that
- * is another charge's.
- */
-function claimAgain(db: Database, { charge, synced }: FlushBatch): BatchItem<"sqlite">[] {
-  const { app, id, channel, transactionNo } = charge;
-  if (synced > 0 || transactionNo === null) return [];
-  const livemode = charge.livemode ? 1 : 0;
-  return [
-    db
-      .insert(payments)
-      .select(
-        sql`select ${app}, ${livemode}, ${channel}, ${transactionNo}, ${id} where exists (select 1 from ${charges}
-          where ${charges.app} = ${app} and ${charges.livemode} = ${livemode} and ${charges.id} = ${id}
-            and ${charges.transactionNo} = ${transactionNo})`,
-      )
-      .onConflictDoNothing(),
-  ];
-}
-
-/**
- * A batch whose refund goes on to another state is being processed again, if it was not: then the cron finds it also when
- * nobody wakes it. To be run before the refund itself is written.
- */
-function reopenBatch(db: Database, { app, livemode }: Charge, { id, batch, state }: Refund) {
-  if (batch === undefined) return [];
-  const { app: ofApp, livemode: ofMode, id: ofBatch, state: batchState } = batchRefunds;
-  const moves = sql`exists (select 1 from ${refunds} where ${refunds.app} = ${app}
-    and ${refunds.livemode} = ${livemode ? 1 : 0} and ${refunds.id} = ${id} and ${refunds.state} <> ${state})`;
-  return [
-    db
-      .update(batchRefunds)
-      .set({ state: "processing", timeSucceeded: null })
-      .where(
-        and(eq(ofApp, app), eq(ofMode, livemode), eq(ofBatch, batch), ne(batchState, "processing"), moves),
-      ),
-  ];
+function refundRow(charge: Charge, refund: Refund): typeof refunds.$inferSelect {
+  return {
+    app: charge.app,
+    livemode: charge.livemode,
+    id: refund.id,
+    charge: charge.id,
+    seq: refund.seq,
+    version: refund.version,
+    status: statusOf(refund.state),
+    state: refund.state,
+    channel: charge.channel,
+    currency: charge.currency,
+    amount: refund.amount,
+    refundNo: refund.refundNo,
+    transactionNo: refund.transactionNo,
+    attention: refund.attention,
+    approval: approvalOf(refund),
+    batch: refund.batch ?? null,
+    described: refund.described ?? 1,
+    created: refund.created,
+    timeSucceed: refund.timeSucceed,
+    dueAt: refund.dueAt,
+    doc: refund,
+  };
 }
 
 /** What ended undecided does not wait for approval any more. */
@@ -151,38 +199,64 @@ function approvalOf(refund: Refund): Approval["status"] | null {
   return status === "required" && isFinal(refund) ? null : status;
 }
 
-function upsertRefund(db: Database, charge: Charge, refund: Refund) {
-  const projected = {
-    seq: refund.seq,
-    version: refund.version,
-    status: statusOf(refund.state),
-    state: refund.state,
-    transactionNo: refund.transactionNo,
-    attention: refund.attention,
-    approval: approvalOf(refund),
-    batch: refund.batch ?? null,
-    described: refund.described ?? 1,
-    timeSucceed: refund.timeSucceed,
-    dueAt: refund.dueAt,
-    doc: refund,
-  };
+/**
+ * The charge's claim of its payment, where D1 may have forgotten it too: not one that has been given up since, nor one that
+ * is another charge's.
+ */
+const CLAIM_AGAIN = new FixedStatement<"app" | "livemode" | "channel" | "transactionNo" | "id">((db) => {
+  const { placeholder } = sql;
+  const [app, livemode, transactionNo, id] = [
+    placeholder("app"),
+    placeholder("livemode"),
+    placeholder("transactionNo"),
+    placeholder("id"),
+  ];
   return db
-    .insert(refunds)
-    .values({
-      ...projected,
-      app: charge.app,
-      livemode: charge.livemode,
-      id: refund.id,
-      charge: charge.id,
-      channel: charge.channel,
-      currency: charge.currency,
-      amount: refund.amount,
-      refundNo: refund.refundNo,
-      created: refund.created,
-    })
-    .onConflictDoUpdate({
-      target: [refunds.app, refunds.livemode, refunds.id],
-      set: projected,
-      setWhere: sql`excluded.version >= ${refunds.version}`,
-    });
+    .insert(payments)
+    .select(
+      sql`select ${app}, ${livemode}, ${placeholder("channel")}, ${transactionNo}, ${id} where exists (select 1 from ${charges}
+        where ${charges.app} = ${app} and ${charges.livemode} = ${livemode} and ${charges.id} = ${id}
+          and ${charges.transactionNo} = ${transactionNo})`,
+    )
+    .onConflictDoNothing();
+});
+
+function claimAgain(db: Database, { charge, synced }: FlushBatch): D1PreparedStatement[] {
+  const { app, id, channel, transactionNo } = charge;
+  if (synced > 0 || transactionNo === null) return [];
+  return [CLAIM_AGAIN.bind(db, { app, livemode: charge.livemode ? 1 : 0, channel, transactionNo, id })];
+}
+
+/**
+ * A batch whose refund goes on to another state is being processed again, if it was not: then the cron finds it also when
+ * nobody wakes it. To be run before the refund itself is written.
+ */
+const REOPEN_BATCH = new FixedStatement<"app" | "livemode" | "batch" | "id" | "state">((db) => {
+  const { placeholder } = sql;
+  const [app, livemode] = [placeholder("app"), placeholder("livemode")];
+  const { app: ofApp, livemode: ofMode, id: ofBatch, state: batchState } = batchRefunds;
+  const moves = sql`exists (select 1 from ${refunds} where ${refunds.app} = ${app}
+    and ${refunds.livemode} = ${livemode} and ${refunds.id} = ${placeholder("id")}
+    and ${refunds.state} <> ${placeholder("state")})`;
+  return db
+    .update(batchRefunds)
+    .set({ state: "processing", timeSucceeded: null })
+    .where(
+      and(
+        eq(ofApp, app),
+        sql`${ofMode} = ${livemode}`,
+        eq(ofBatch, placeholder("batch")),
+        ne(batchState, "processing"),
+        moves,
+      ),
+    );
+});
+
+function reopenBatch(
+  db: Database,
+  { app, livemode }: Charge,
+  { id, batch, state }: Refund,
+): D1PreparedStatement[] {
+  if (batch === undefined) return [];
+  return [REOPEN_BATCH.bind(db, { app, livemode: livemode ? 1 : 0, batch, id, state })];
 }

@@ -10,7 +10,7 @@ import { wakeBatches } from "../reconciliation/wake-commands.ts";
 import { isFinal } from "../refunds/refund.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { flushToD1 } from "./flush.ts";
-import type { FlushBatch, LedgerPorts } from "./ledger-ports.ts";
+import type { FlushBatch, FlushReceipt, LedgerPorts } from "./ledger-ports.ts";
 import { findHydration } from "./repository.ts";
 
 /** `env` is asked for at each use: a test may exchange a binding while the object lives. */
@@ -42,11 +42,11 @@ export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
     },
     flush: async (batch) => {
       const { app, livemode } = batch.charge;
-      const { receipt, deliveries } = await flushToD1(database(env(), app, livemode), batch);
+      const { receipts, deliveries } = await flushToD1(database(env(), app, livemode), [batch]);
       // Wake-up calls only: the rows are written, and the cron finds whatever is not woken.
       void wakeDeliveries(env(), deliveries);
       void wakeBatches(env(), batchesToWake(batch));
-      return receipt;
+      return receipts[0] as FlushReceipt;
     },
     projection: (charge) =>
       findHydration(database(env(), charge.app, charge.livemode), charge.app, charge.livemode, charge.id),

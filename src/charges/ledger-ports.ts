@@ -27,6 +27,8 @@ export interface FlushBatch {
   synced: number;
   /** Grows with every change of the charge or its refunds: guards the charge's row. */
   version: number;
+  /** The version that D1 must have had before, or it has forgotten what it was told. */
+  told: number;
   balance: Balance;
   freeze: Freeze | null;
   highestSeq: number;
@@ -38,16 +40,14 @@ export interface FlushBatch {
 }
 
 /**
- * What D1 holds of the charge. More than the ledger knows of means that the ledger was rolled back; less than it was told
- * before, that D1 was.
+ * What D1 held of the charge before the batch. More than the ledger knows of means that the ledger was rolled back; less
+ * than it was told before, that D1 was.
  */
 export interface FlushReceipt {
-  /** The charge's version before this batch. */
+  /** The charge's; 0 when D1 did not have it. */
   version: number;
-  /** How many refunds of the charge D1 has after it. */
-  refunds: number;
-  /** The sum of their versions. */
-  versions: number;
+  /** How many refunds of the charge D1 had that the ledger does not know. */
+  strangers: number;
 }
 
 export interface LedgerPorts {

@@ -17,11 +17,6 @@ const ROUNDS_MAX = 50;
 interface Batch {
   flush: FlushBatch;
   outbox: number[];
-  /** How many refunds the ledger knows of. */
-  known: number;
-  /** The sum of the versions that D1 must have of them after it; it may have more if the batch does not hold all. */
-  versions: number;
-  whole: boolean;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -57,9 +52,9 @@ export class Projector {
         const receipt = await this.#inTime(this.#ports.flush(batch.flush));
         this.#failures = 0;
         // Before the batch counts as told: should this fail, it is sent again, and what it showed is seen again.
-        if (isBehind(batch, receipt)) await this.#catchUp();
+        if (isBehind(batch.flush, receipt)) await this.#catchUp();
         this.#markSynced(batch);
-        if (receipt.versions < batch.versions && !retold) {
+        if (receipt.version < batch.flush.told && !retold) {
           retold = true;
           this.retell();
         }
@@ -86,16 +81,14 @@ export class Projector {
   }
 
   #collect(book: Book): Batch | null {
-    const dirty = book.refunds.filter((refund) => refund.version > refund.synced);
-    const refunds = dirty.slice(0, REFUNDS_MAX);
+    const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
     if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
     const outbox = book.outbox(EVENTS_MAX);
-    const sent = new Set(refunds);
-    const versions = book.refunds.map((refund) => (sent.has(refund) ? refund.version : refund.synced));
     const flush: FlushBatch = {
       charge: book.charge,
       synced: book.cover.synced,
       version: book.version,
+      told: book.told,
       balance: balanceOf(book.charge, book.refunds),
       freeze: book.cover.freeze,
       highestSeq: book.nextSeq - 1,
@@ -107,9 +100,6 @@ export class Projector {
     return {
       flush,
       outbox: outbox.map(({ id }) => id),
-      known: book.refunds.length,
-      versions: versions.reduce((sum, version) => sum + version, 0),
-      whole: dirty.length === refunds.length,
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -206,7 +196,6 @@ export class Projector {
 }
 
 /** D1 knows what this ledger does not: the ledger was rolled back. */
-function isBehind(batch: Batch, receipt: FlushReceipt): boolean {
-  if (receipt.version > batch.flush.version || receipt.refunds > batch.known) return true;
-  return batch.whole && receipt.versions > batch.versions;
+function isBehind({ version }: FlushBatch, receipt: FlushReceipt): boolean {
+  return receipt.version > version || receipt.strangers > 0;
 }

@@ -16,9 +16,8 @@ export async function readCharge(
   charge: string,
   target: ReadTarget,
 ): Promise<View> {
-  const unknown = new ProblemError({ code: "not_found", object: "charge", id: charge });
   // A guess is refused before it costs anything.
-  if (!isChargeId(charge)) throw unknown;
+  if (!isChargeId(charge)) throw unknownCharge(charge);
   const { app, livemode, settings } = principal;
   const answer = await askLedger(env, { app, livemode, charge }, settings.location_hint, (ledger) =>
     ledger.read({ ...CALL, requires: target.kind === "timeline" ? ["timeline"] : [], target }),
@@ -26,6 +25,10 @@ export async function readCharge(
   if ("refusal" in answer) throw new ProblemError(answer.refusal);
   if (!("unhydrated" in answer)) return answer;
   const known = await findHydration(database(env, app, livemode), app, livemode, charge);
-  if (known === null) throw unknown;
+  if (known === null) throw unknownCharge(charge);
   return renderView(known.charge, known.refunds, target);
+}
+
+function unknownCharge(id: string): ProblemError {
+  return new ProblemError({ code: "not_found", object: "charge", id });
 }

@@ -9,9 +9,22 @@ export class DatabaseError extends Error {
   }
 }
 
-export type Database = DrizzleD1Database<Record<string, never>>;
+export type Database = DrizzleD1Database<Record<string, never>> & { $client: D1Database };
 
 const clients = new WeakMap<D1Database, Database>();
+
+/** Carries statements out in one transaction; answers with the rows of each. Throws DatabaseError. */
+export async function batchOf(
+  db: Database,
+  statements: D1PreparedStatement[],
+): Promise<Record<string, unknown>[][]> {
+  try {
+    const results = await db.$client.batch<Record<string, unknown>>(statements);
+    return results.map((result) => result.results);
+  } catch (cause) {
+    throw new DatabaseError(cause);
+  }
+}
 
 /** The database that holds an app's objects of one mode. */
 export function database(env: { DB: D1Database }, _app: string, _livemode: boolean): Database {

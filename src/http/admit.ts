@@ -76,6 +76,7 @@ export function admit(route: Route): MiddlewareHandler<AppEnv> {
     c.req.bodyCache.text = Promise.resolve("{}") as never;
     const using = noteUse(c.env, read, now);
     if (using !== null) c.executionCtx.waitUntil(using);
+    c.set("admittedAt", Date.now());
     await next();
     const telling = tellBudget(c.env, principal);
     if (telling !== null) c.executionCtx.waitUntil(telling);

@@ -68,12 +68,18 @@ export type Problem =
   | { code: "wrong_namespace" }
   | { code: "internal" };
 
-/** Thrown anywhere below a route; rendered by the app's error handler. */
+/**
+ * Thrown anywhere below a route; rendered by the app's error handler. It has no stack: a problem is an answer, whose place
+ * in the code nobody asks for, and to note that place costs more than most refusals do.
+ */
 export class ProblemError extends Error {
   readonly problem: Problem;
 
   constructor(problem: Problem) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(problem.code);
+    Error.stackTraceLimit = stackTraceLimit;
     this.problem = problem;
   }
 }

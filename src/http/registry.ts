@@ -12,9 +12,11 @@ export type Method = "GET" | "POST" | "DELETE";
 /** What every handler finds on its request. */
 export interface Variables {
   requestId: string;
+  /** When it came, ms. */
+  startedAt: number;
   language: Language;
   principal: Principal;
-  /** When its key, its signature and its scope had been found good, ms. */
+  /** When its key, its signature and its scope had been found good, ms; from then on its time is its handler's. */
   admittedAt: number;
   /** What its key has left. */
   rate: Rate;
@@ -31,6 +33,14 @@ export interface Variables {
 export interface AppEnv {
   Bindings: Env;
   Variables: Variables;
+}
+
+/** What a handler answers with; what every answer says besides is added when it becomes a Response. */
+export interface Answer {
+  body: string | ReadableStream | null;
+  /** 200 when left out. */
+  status?: number;
+  headers: Record<string, string>;
 }
 
 export interface RouteContext<Params, Query, Body> {
@@ -56,7 +66,7 @@ export interface Route {
   body?: z.ZodType;
   /** Status → schema of the answer's JSON. */
   answers: Record<number, z.ZodType>;
-  handler: (context: RouteContext<never, never, never>) => Promise<Response> | Response;
+  handler: (context: RouteContext<never, never, never>) => Promise<Answer> | Answer;
 }
 
 type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : Record<string, never>;
@@ -79,16 +89,16 @@ export function route<
   answers: Record<number, z.ZodType>;
   handler: (
     context: RouteContext<Output<Params>, Output<Query>, Output<Body>>,
-  ) => Promise<Response> | Response;
+  ) => Promise<Answer> | Answer;
 }): Route {
   return { ...spec, own: spec.own ?? false } as Route;
 }
 
 /** Answers with a JSON text that is already rendered. */
-export function jsonText(text: string, headers?: Record<string, string>): Response {
-  return new Response(text, { headers: { "Content-Type": "application/json; charset=utf-8", ...headers } });
+export function jsonText(text: string, headers?: Record<string, string>): Answer {
+  return { body: text, headers: { "Content-Type": "application/json; charset=utf-8", ...headers } };
 }
 
-export function json(value: unknown, headers?: Record<string, string>): Response {
+export function json(value: unknown, headers?: Record<string, string>): Answer {
   return jsonText(JSON.stringify(value), headers);
 }

@@ -3,6 +3,7 @@
 // `/readyz`: it can serve.
 import { Hono } from "hono";
 import { type AppEnv, json } from "../http/registry.ts";
+import { respond } from "../http/respond.ts";
 import { findFailing } from "./readiness.ts";
 
 const RETRY_SECONDS = "5";
@@ -11,14 +12,12 @@ export const healthRoutes = new Hono<AppEnv>();
 
 healthRoutes.get("/healthz", (c) => {
   const { ENVIRONMENT: environment } = c.env;
-  return json({ status: "ok", ...(environment === undefined ? {} : { environment }) });
+  return respond(c, json({ status: "ok", ...(environment === undefined ? {} : { environment }) }));
 });
 
 healthRoutes.get("/readyz", async (c) => {
   const failing = await findFailing(c.env);
-  if (failing.length === 0) return json({ status: "ready" });
-  return new Response(JSON.stringify({ status: "unavailable", failing }), {
-    status: 503,
-    headers: { "Content-Type": "application/json; charset=utf-8", "Retry-After": RETRY_SECONDS },
-  });
+  if (failing.length === 0) return respond(c, json({ status: "ready" }));
+  const unavailable = json({ status: "unavailable", failing }, { "Retry-After": RETRY_SECONDS });
+  return respond(c, { ...unavailable, status: 503 });
 });

@@ -18,7 +18,7 @@ export const metricsRoutes: Route[] = [
     async handler({ c }) {
       const { app, livemode } = c.var.principal;
       const metrics = await readMetrics(database(c.env, app, livemode), app, livemode, Date.now());
-      return new Response(renderMetrics(metrics), { headers: { "Content-Type": MEDIA_TYPE } });
+      return { body: renderMetrics(metrics), headers: { "Content-Type": MEDIA_TYPE } };
     },
   }),
 ];

@@ -39,7 +39,7 @@ export const refundExportRoutes: Route[] = [
         "Content-Type": MEDIA_TYPES[format],
         "Content-Disposition": `attachment; filename="refunds-${stamp(Date.now())}.${format}"`,
       };
-      if (c.req.raw.method === "HEAD") return new Response(null, { headers });
+      if (c.req.raw.method === "HEAD") return { body: null, headers };
 
       const { app, livemode } = c.var.principal;
       const db = database(c.env, app, livemode);
@@ -60,7 +60,7 @@ export const refundExportRoutes: Route[] = [
       const body = streamOf(await begun(pieces), (error) => {
         log("error", { request: requestId, failure: "export", error: nameOf(error) });
       });
-      return new Response(body, { headers });
+      return { body, headers };
     },
   }),
 ];

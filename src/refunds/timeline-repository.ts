@@ -1,39 +1,31 @@
 // Timelines in D1, where they are whole: ledgers keep the newest of each.
-import { and, eq, sql } from "drizzle-orm";
-import type { Charge } from "../charges/charge.ts";
+import { and, eq } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { FixedStatement, parametersOf, rowsOf } from "../db/fixed-statement.ts";
+import type { Tenant } from "../db/tenant.ts";
 import type { Refund, TimelineEntry } from "./refund.ts";
 import { refundTimeline } from "./table.ts";
+import { untold } from "./timeline.ts";
 
-/** So many entries are bound at once, and no more: D1 takes 2 MB of them. */
-const INSERTED_AT_ONCE = 500;
+const INSERT = new FixedStatement((db) =>
+  db.insert(refundTimeline).select(rowsOf(refundTimeline)).onConflictDoNothing(),
+);
 
 /**
- * Statements for all that the ledger keeps of these refunds' timelines: one as a rule. What is there is never changed, and
- * what D1 forgot in a restore is told again.
+ * Statements for what D1 has not been told of these refunds' timelines: one as a rule. What is there is never changed, and
+ * what D1 forgot in a restore is told again with the refund itself.
  */
 export function insertTimeline(
   db: Database,
-  { app, livemode }: Pick<Charge, "app" | "livemode">,
-  refunds: readonly Refund[],
-) {
-  const entries = refunds.flatMap(({ id, timeline = [] }) =>
-    timeline.map((entry) => ({ refund: id, entry })),
+  told: readonly { tenant: Tenant; refund: Refund }[],
+): D1PreparedStatement[] {
+  const rows = told.flatMap(({ tenant: { app, livemode }, refund }) =>
+    untold(refund).map((entry) => {
+      const { version, at } = entry;
+      return { app, livemode, refund: refund.id, version, at, entry };
+    }),
   );
-  const inserts = [];
-  for (let start = 0; start < entries.length; start += INSERTED_AT_ONCE) {
-    const page = JSON.stringify(entries.slice(start, start + INSERTED_AT_ONCE));
-    inserts.push(
-      db
-        .insert(refundTimeline)
-        .select(
-          sql`select ${app}, ${livemode ? 1 : 0}, value ->> '$.refund', value ->> '$.entry.version',
-            value ->> '$.entry.at', value -> '$.entry' from json_each(${page}) where true`,
-        )
-        .onConflictDoNothing(),
-    );
-  }
-  return inserts;
+  return parametersOf(refundTimeline, rows).map((page) => INSERT.bind(db, { rows: page }));
 }
 
 /** Everything that D1 was told of a refund, oldest first. */

@@ -2,6 +2,8 @@
 // object's: an update brings a new one, and what only the old text had is passed over.
 import { type AnyColumn, and, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import { FixedStatement, pagesOf } from "../db/fixed-statement.ts";
+import type { Tenant } from "../db/tenant.ts";
 import type { Condition } from "./search.ts";
 import { type Searched, searchTerms } from "./table.ts";
 import { isWhole, pairTerm, termsOf } from "./terms.ts";
@@ -35,23 +37,47 @@ interface Described {
 export function insertTerms(
   db: Database,
   table: SearchedTable,
-  { app, livemode }: { app: string; livemode: boolean },
+  tenant: Tenant,
   objects: readonly Described[],
   when: SQL = sql`true`,
 ) {
-  const texts = objects
-    .map((object) => ({ id: object.id, described: object.described ?? 1, terms: termsOf(object) }))
-    .filter(({ terms }) => terms.length > 0);
-  if (texts.length === 0) return [];
-  const insert = db
+  const texts = textsOf(objects.map((object) => ({ tenant, object })));
+  return texts.length === 0 ? [] : [insertFrom(db, table, sql`${JSON.stringify(texts)}`, when)];
+}
+
+/** As `insertTerms`, for a table and objects of anybody, with a text that never changes. */
+export class TermsInsert {
+  readonly #insert: FixedStatement<"texts">;
+
+  constructor(table: SearchedTable) {
+    this.#insert = new FixedStatement((db) =>
+      insertFrom(db, table, sql`${sql.placeholder("texts")}`, sql`true`),
+    );
+  }
+
+  bind(db: Database, objects: readonly { tenant: Tenant; object: Described }[]): D1PreparedStatement[] {
+    return pagesOf(textsOf(objects)).map((texts) => this.#insert.bind(db, { texts }));
+  }
+}
+
+function textsOf(objects: readonly { tenant: Tenant; object: Described }[]) {
+  return objects.flatMap(({ tenant: { app, livemode }, object }) => {
+    const terms = termsOf(object);
+    const text = { app, livemode, id: object.id, described: object.described ?? 1, terms };
+    return terms.length === 0 ? [] : [text];
+  });
+}
+
+function insertFrom(db: Database, table: SearchedTable, texts: SQL, when: SQL) {
+  return db
     .insert(searchTerms)
     .select(
-      sql`select ${table.app}, ${table.livemode}, ${table.object}, term.value, ${table.created}, ${table.seq},
-        ${table.id}, ${table.described}
-      from json_each(${JSON.stringify(texts)}) as text
-      cross join ${table.name} indexed by ${table.ids} on ${table.app} = ${app}
-        and ${table.livemode} = ${livemode ? 1 : 0} and ${table.id} = text.value ->> '$.id'
-        and ${table.described} = text.value ->> '$.described'
+      sql`select ${table.app}, ${table.livemode}, ${sql.raw(`'${table.object}'`)}, term.value, ${table.created},
+        ${table.seq}, ${table.id}, ${table.described}
+      from json_each(${texts}) as text
+      cross join ${table.name} indexed by ${table.ids} on ${table.app} = text.value ->> 'app'
+        and ${table.livemode} = text.value ->> 'livemode' and ${table.id} = text.value ->> 'id'
+        and ${table.described} = text.value ->> 'described'
       cross join json_each(text.value, '$.terms') as term
       where ${when}`,
     )
@@ -67,7 +93,6 @@ export function insertTerms(
       ],
       set: { described: sql`excluded.described` },
     });
-  return [insert];
 }
 
 /** What an object must be described by. */

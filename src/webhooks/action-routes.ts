@@ -42,7 +42,7 @@ function mustBeOn(endpoint: EndpointRow): void {
   }
 }
 
-async function deliveryAnswer(c: Context, id: string): Promise<Response> {
+async function deliveryAnswer(c: Context, id: string): Promise<Answer> {
   const { app, livemode } = c.var.principal;
   const delivery = await findDelivery(database(c.env, app, livemode), app, livemode, id);
   if (delivery === null) throw new ProblemError({ code: "not_found", object: "webhook_delivery", id });

@@ -2,11 +2,12 @@
 // so that endpoint, deliveries and event change together; every one says itself when it applies.
 import { and, eq, isNull, ne, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../db/client.ts";
+import type { Tenant } from "../db/tenant.ts";
 import type { EndpointEvent } from "../events/event.ts";
 import { events } from "../events/table.ts";
 import type { Trigger } from "./delivery.ts";
 import type { DisabledReason } from "./endpoint.ts";
-import { insertDeliveries, insertDelivery, insertEvent, type Tenant } from "./fan-out.ts";
+import { insertDeliveries, insertDelivery, insertEvent } from "./fan-out.ts";
 import { deliveries, webhookEndpoints } from "./table.ts";
 
 export interface EndpointKey extends Tenant {

@@ -10,7 +10,7 @@ import { type Charge, ledgerName } from "../../src/charges/charge.ts";
 import { flushToD1 } from "../../src/charges/flush.ts";
 import { Ledger } from "../../src/charges/ledger.ts";
 import type { ApplyCall } from "../../src/charges/ledger-calls.ts";
-import type { LedgerPorts } from "../../src/charges/ledger-ports.ts";
+import type { FlushReceipt, LedgerPorts } from "../../src/charges/ledger-ports.ts";
 import { findHydration } from "../../src/charges/repository.ts";
 import { database } from "../../src/db/client.ts";
 import type { Env } from "../../src/env.ts";
@@ -269,7 +269,7 @@ export class World {
       claimPayment: (charge, { merchant }, transactionNo) =>
         alive(() => claimChannelPayment(db, this.counterpart.name, merchant, transactionNo, charge)),
       mayCall: async () => !dice.chance(this.faults.noBudget),
-      flush: (batch) => alive(async () => (await flushToD1(db, batch)).receipt),
+      flush: (batch) => alive(async () => (await flushToD1(db, [batch])).receipts[0] as FlushReceipt),
       projection: ({ app, livemode, id }) => alive(() => findHydration(db, app, livemode, id)),
       alert: (kind) => this.alerts.set(kind, (this.alerts.get(kind) ?? 0) + 1),
     };

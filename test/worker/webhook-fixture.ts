@@ -112,7 +112,7 @@ export async function happens(tenant: Tenant, now: number, change: EventChange =
     insertEvent(db, tenant, event),
     insertDeliveries(db, tenant, event, now),
   ]);
-  return { ...event, woken: toWake(tenant, written).map(({ id }) => id) };
+  return { ...event, woken: toWake(written).map(({ id }) => id) };
 }
 
 /** An event and its delivery to one endpoint, due now. */

@@ -72,7 +72,7 @@ export class Merchant {
         const fannedOut = insertDeliveries(db, this.tenant, event, now);
         const [, written] = await db.batch([happened, fannedOut]);
         // The ledger is done with it; who dies here leaves the rest to the cron.
-        void this.#world.wake(machine, toWake(this.tenant, written));
+        void this.#world.wake(machine, toWake(written));
         return true;
       });
       if (flushed) break;
