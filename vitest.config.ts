@@ -7,6 +7,7 @@ const prebundle = [
   "@hono/zod-validator",
   "drizzle-orm",
   "drizzle-orm/d1",
+  "drizzle-orm/errors",
   "drizzle-orm/sqlite-core",
   "fast-check",
   "hono",
@@ -93,7 +94,12 @@ export default defineConfig({
       node("simulation", ["test/simulation/**/*.test.ts"]),
       node("channels", ["test/channels/**/*.test.ts"]),
       node("sdk", ["test/sdk/**/*.test.ts"]),
-      node("tools", ["test/cli/**/*.test.ts", "test/deploy/**/*.test.ts", "test/openapi/**/*.test.ts"]),
+      node("tools", [
+        "test/cli/**/*.test.ts",
+        "test/deploy/**/*.test.ts",
+        "test/openapi/**/*.test.ts",
+        "test/counts/**/*.test.ts",
+      ]),
       node("soak", ["test/soak/**/*.test.ts"]),
       // One server for all files, started once; each has it, and the machine, to itself: they look at when things happen.
       node("deliveries", ["test/deliveries/**/*.test.ts"], {

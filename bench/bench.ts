@@ -1,29 +1,41 @@
 // npm run bench: what a request costs, on the bare runtime, beside the least that any such service must do.
-//   npm run bench                      every case, the exact counts and the size
-//   npm run bench -- create retrieve   some of them: create, create-more, retrieve, list, webhooks, counts, size
-//   npm run bench -- search            searches among a million refunds; only when named
-//   --rows N         refunds that are searched (1000000; 20000 when quick): a million take 4 GB below TMPDIR and three minutes
-//   --quick          a short form, for a look in passing; counts and size only when named
-//   --requests N     refunds per case (2000; 150 when quick), and reads in proportion
-//   --concurrency N  clients at once (8)
+//   npm run bench                      every case of cases.ts, in interleaved rounds with the floors of floors.ts
+//   npm run bench -- create retrieve   some of them, with what they are compared with
+//   npm run bench -- counts            what a request does, counted exactly
+//   npm run bench -- cost              what of that the platform bills, and its price
+//   npm run bench -- scaling           whether a refund costs the same among ten thousand and a hundred thousand
+//   npm run bench -- size              the bundle and its start
+//   npm run bench -- webhooks          deliveries: their price and their lag
+//   npm run bench -- search            searches among a million refunds
+//   --quick          a short form, for a look in passing
+//   --rounds N       rounds (7; 3 when quick)
+//   --charges N      charges, with a refund each, in a round of `create` (1000; 100 when quick); others in proportion
+//   --requests N     refunds of each row of webhooks (2000; 150 when quick)
+//   --rows N         refunds that are searched (1000000; 20000 when quick): a million take 4 GB below TMPDIR and three minutes;
+//                    for scaling, so many beside the others
 //   --profile        writes a profile per case and prints the heaviest functions; times are then not comparable
 // State is written below TMPDIR: a directory in memory leaves the disk out of the figures.
 // Ends with 1 when an answer is wrong or the books do not add up.
 import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Bundle, bundle, sharesOf, sizeOf } from "./bundle.ts";
-import { CASES, type CaseName, FLOORS, measureCase, measureFloor, type Size, warmUp } from "./cases.ts";
-import { type Counts, countWork } from "./counts.ts";
-import type { Figure } from "./measure.ts";
+import { type Bundle, bundle } from "./bundle.ts";
+import { CASE_NAMES, type CaseName, prepare } from "./cases.ts";
+import { printCost } from "./cost.ts";
+import { countWork } from "./counts.ts";
+import { FLOORS, type FloorName } from "./floors.ts";
+import { spent } from "./measure.ts";
 import { Merchant } from "./merchant.ts";
 import { profiled } from "./profile.ts";
-import { startRuntime } from "./runtime.ts";
+import { answeredOf, type Bundles, CPU_LEVEL, measureRounds, type Plan } from "./rounds.ts";
+import { measureScaling } from "./scaling.ts";
 import { measureSearch } from "./search.ts";
-import { startupOf } from "./startup.ts";
-import { measureWebhooks, type WebhookFigure } from "./webhooks.ts";
+import { printSize } from "./size.ts";
+import { printCounts, printMeasured, printRatios, webhookPrinter } from "./tables.ts";
+import { withTheirFloors } from "./targets.ts";
+import { measureWebhooks } from "./webhooks.ts";
 import { workerdVersion } from "./workerd.ts";
 
 const { values, positionals } = parseArgs({
@@ -31,34 +43,32 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    charges: { type: "string" },
     requests: { type: "string" },
-    concurrency: { type: "string", default: "8" },
     rows: { type: "string" },
   },
 });
 
-const CASE_NAMES = Object.keys(CASES) as CaseName[];
-const EXTRAS = ["counts", "size"] as const;
-const known: readonly string[] = [...CASE_NAMES, "webhooks", "search", ...EXTRAS];
+const OTHERS = ["counts", "cost", "scaling", "size", "webhooks", "search"] as const;
+/** Refunds in D1 for scaling. */
+const SIZES = { long: [10_000, 100_000], quick: [1000, 10_000] } as const;
+const WEBHOOK_CLIENTS = 8;
+const say = console.log;
 
 class UsageError extends Error {}
 
 async function main(): Promise<void> {
+  const known: readonly string[] = [...CASE_NAMES, ...OTHERS];
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown !== undefined)
     throw new UsageError(`there is no case "${unknown}"; there are ${known.join(", ")}`);
-  const isExtra = (name: string) => EXTRAS.some((extra) => extra === name);
-  const wanted = (name: string) =>
-    positionals.includes(name) || (positionals.length === 0 && !(values.quick && isExtra(name)));
-  const cases = CASE_NAMES.filter(wanted);
-  // Counts are those of the named cases; alone, of all.
-  const named = [...cases, ...(wanted("webhooks") ? (["webhooks"] as const) : [])];
-  const counted = named.length === 0 ? [...CASE_NAMES, "webhooks" as const] : named;
-  const size: Size = {
-    requests:
-      Math.ceil(wholeNumber("requests", values.requests ?? (values.quick ? "150" : "2000")) / 10) * 10,
-    concurrency: wholeNumber("concurrency", values.concurrency),
-  };
+  const cases = CASE_NAMES.filter((name) => positionals.length === 0 || positionals.includes(name));
+  const isWanted = (name: (typeof OTHERS)[number]) => positionals.includes(name);
+  const charges = wholeNumber("charges", values.charges, { long: 1000, quick: 100 });
+  const requests = wholeNumber("requests", values.requests, { long: 2000, quick: 150 });
+  const rows = wholeNumber("rows", values.rows, { long: 1_000_000, quick: 20_000 });
+  const rounds = wholeNumber("rounds", values.rounds, { long: 7, quick: 3 });
   // The bindings' configuration is read here without its secrets, which it would warn of.
   process.env.WRANGLER_LOG ??= "error";
   const temporary = await mkdtemp(join(tmpdir(), "edge-refunds-bench-"));
@@ -69,86 +79,93 @@ async function main(): Promise<void> {
       process.exit(1);
     });
   }
+  const at = (name: string) => join(temporary, name);
   try {
-    const at = (name: string) => join(temporary, name);
-    const [worker, floor] = await Promise.all([
-      bundle(at("worker"), { readable: values.profile }),
-      bundle(at("floor"), { config: join(import.meta.dirname, "floor.toml") }),
-    ]);
-    console.log(
-      `Node ${process.version}, workerd ${workerdVersion}, ${availableParallelism()} processors; ` +
-        `${size.requests} refunds a case, ${size.concurrency} at once`,
+    say(
+      `Node ${process.version}, workerd ${workerdVersion}; ` +
+        `${availableParallelism()} × ${cpus()[0]?.model.trim() || "unknown processor"}; state below ${tmpdir()}`,
     );
-    if (cases.length > 0) await measureAll(worker, floor, cases, size, at);
-    if (wanted("webhooks")) await measureDeliveries(worker, floor, size, at);
-    if (positionals.includes("search")) {
-      const rows = wholeNumber("rows", values.rows ?? (values.quick ? "20000" : "1000000"));
+    const needsFloor = cases.length > 0 || isWanted("webhooks");
+    const needsCut = cases.length > 0 && !values.profile;
+    const [worker, floor, cut] = await Promise.all([
+      bundle(at("worker"), { readable: values.profile }),
+      needsFloor ? bundle(at("floor"), { config: join(import.meta.dirname, "floor.toml") }) : null,
+      needsCut ? bundle(at("cut"), { main: "bench/cut-worker.ts" }) : null,
+    ]);
+    if (values.profile && cases.length > 0) await profileCases(worker, cases, charges, at);
+    else if (floor !== null && cut !== null) {
+      const plan = { rounds, charges, afresh: !values.quick, levelsOnce: values.quick };
+      await measureCases({ worker, floor, cut }, cases, plan, at);
+    }
+    if (isWanted("webhooks") && floor !== null) {
+      const size = { requests, concurrency: WEBHOOK_CLIENTS };
+      const around = values.profile ? withProfile : undefined;
+      const print = webhookPrinter(say);
+      await measureWebhooks({ worker, floor, size, at, inspect: values.profile, around, print, say });
+    }
+    if (isWanted("search")) {
       const reading = await bundle(at("reading"), { main: "bench/reading-worker.ts" });
-      await measureSearch({ worker, reading, rows, at, say: console.log });
+      await measureSearch({ worker, reading, rows, at, say });
     }
-    if (wanted("counts") && !values.profile) {
-      const counting = await bundle(at("counting"), { main: "bench/counting-worker.ts" });
-      printCounts(await countWork(counting, counted, at("counts")));
+    if (isWanted("counts") || isWanted("cost")) {
+      const counted = await countWork(at("counts"));
+      if (isWanted("counts")) printCounts(counted, say);
+      if (isWanted("cost")) printCost(counted, say);
     }
-    if (wanted("size") && !values.profile) await printSize(worker, at);
+    if (isWanted("scaling")) {
+      const sizes = [...SIZES[values.quick ? "quick" : "long"], ...(values.rows === undefined ? [] : [rows])];
+      await measureScaling({ worker, sizes, quick: values.quick, at, say });
+    }
+    if (isWanted("size")) {
+      await printSize({ worker, directory: at("worker"), tries: values.quick ? 5 : 15, at, say });
+    }
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
-async function measureAll(
-  worker: Bundle,
-  floor: Bundle,
+async function measureCases(
+  bundles: Bundles,
   cases: readonly CaseName[],
-  size: Size,
+  plan: Plan,
   at: (name: string) => string,
 ): Promise<void> {
-  console.log("\n                requests/s     p50 ms     p99 ms   CPU ms/request    × floor");
-  const floors = new Map<string, Figure>();
-  const { concurrency } = size;
-  const merchant = await Merchant.open(worker, { state: at("state"), concurrency, inspect: values.profile });
+  const answered = cases.flatMap((name) => answeredOf(name) ?? []);
+  const needed = withTheirFloors([...cases, ...answered]);
+  // Floors first.
+  const floors = (Object.keys(FLOORS) as FloorName[]).filter((name) => needed.includes(name));
+  const names = [...new Set([...floors, ...needed])];
+  const began = performance.now();
+  const measured = await measureRounds(bundles, names, plan, at, say);
+  printMeasured(measured, say);
+  printRatios(measured, say);
+  say(`\n${plan.rounds} rounds in ${((performance.now() - began) / 1000).toFixed(0)} s`);
+}
+
+async function profileCases(
+  worker: Bundle,
+  cases: readonly CaseName[],
+  charges: number,
+  at: (name: string) => string,
+): Promise<void> {
+  const merchant = await Merchant.open(worker, {
+    state: at("profiled"),
+    concurrency: CPU_LEVEL,
+    inspect: true,
+  });
   try {
-    // What the warm-up leaves to do is done while the floor is measured.
-    await warmUp(merchant, size.requests / 5);
-    const names = (Object.keys(FLOORS) as (keyof typeof FLOORS)[]).filter((name) =>
-      cases.some((one) => CASES[one].floor === name),
-    );
-    const runtime = await startRuntime(floor, { state: at("floor-state") });
-    try {
-      for (const name of names) {
-        const figure = await measureFloor(name, runtime, size);
-        floors.set(name, figure);
-        print(figure, null, FLOORS[name]);
-      }
-    } finally {
-      await runtime.stop();
-    }
+    const resting = { pid: merchant.runtime.pid, rest: () => merchant.rest() };
     for (const name of cases) {
-      const figure = await measureCase(
-        name,
-        merchant,
-        size.requests,
-        values.profile ? (named, work) => withProfile(merchant, named, work) : undefined,
-      );
-      print(figure, floors.get(CASES[name].floor) ?? null, CASES[name].says);
+      const warmUp = await prepare(name, merchant, Math.ceil(charges / 5));
+      await merchant.send(warmUp.requests, warmUp.judge);
+      const { requests, judge } = await prepare(name, merchant, charges);
+      await withProfile(merchant, name, () => spent(resting, () => merchant.send(requests, judge)));
     }
     await merchant.rest();
-    console.log(await merchant.verify());
+    say(`\n${await merchant.verify()}`);
   } finally {
     await merchant.runtime.stop();
   }
-}
-
-async function measureDeliveries(
-  worker: Bundle,
-  floor: Bundle,
-  size: Size,
-  at: (name: string) => string,
-): Promise<void> {
-  console.log("\n              deliveries/s lag p50 ms lag p99 ms  CPU ms/delivery    × floor");
-  const around = values.profile ? withProfile : undefined;
-  const inspect = values.profile;
-  await measureWebhooks({ worker, floor, size, at, inspect, around, print, say: console.log });
 }
 
 async function withProfile<T>(merchant: Merchant, name: string, work: () => Promise<T>): Promise<T> {
@@ -156,45 +173,16 @@ async function withProfile<T>(merchant: Merchant, name: string, work: () => Prom
   if (inspector === null) return await work();
   const file = `${name}.cpuprofile`;
   const { result, heaviest } = await profiled(inspector, file, work);
-  console.log(`\n${file}:\n${heaviest.join("\n")}\n`);
+  say(`\n${file}:\n${heaviest.join("\n")}`);
   return result;
 }
 
-function print(figure: Figure | WebhookFigure, floor: Figure | WebhookFigure | null, says: string): void {
-  const { cpuMs } = figure;
-  const ofFloor = cpuMs === null || floor === null || floor.cpuMs === null ? null : cpuMs / floor.cpuMs;
-  const columns = [
-    figure.name.padEnd(15),
-    figure.perSecond.toFixed(0).padStart(11),
-    figure.p50Ms.toFixed(2).padStart(11),
-    figure.p99Ms.toFixed(2).padStart(11),
-    (cpuMs?.toFixed(2) ?? "").padStart(17),
-    (ofFloor?.toFixed(1) ?? "").padStart(11),
-  ];
-  console.log(`${columns.join("")}   ${says}`);
-}
-
-function printCounts(counts: Map<string, Counts>): void {
-  const names = [...counts.keys()];
-  console.log(`\n${"per request, exactly".padEnd(22)}${names.map((name) => name.padStart(13)).join("")}`);
-  for (const counter of Object.keys(counts.get(names[0] ?? "") ?? {})) {
-    const row = names.map((name) => String(counts.get(name)?.[counter] ?? 0).padStart(13));
-    console.log(`${counter.padEnd(22)}${row.join("")}`);
-  }
-}
-
-async function printSize(worker: Bundle, at: (name: string) => string): Promise<void> {
-  const { bytes, gzip } = sizeOf(worker);
-  const shares = await sharesOf(at("worker"));
-  const { wallMs, cpuMs } = await startupOf(worker.code, ["ChargeLedger", "RefundBudget"], at("."));
-  console.log(`\nbundle     ${bytes} bytes minified, ${gzip} with gzip`);
-  console.log(`           ${shares.map(([name, share]) => `${name} ${share}`).join(", ")}`);
-  console.log(
-    `start-up   ${wallMs.toFixed(0)} ms and ${cpuMs} ms of processor time more than an empty Worker`,
-  );
-}
-
-function wholeNumber(name: string, text: string): number {
+function wholeNumber(
+  name: string,
+  text: string | undefined,
+  otherwise: Record<"long" | "quick", number>,
+): number {
+  if (text === undefined) return otherwise[values.quick ? "quick" : "long"];
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError(`--${name} takes a whole number`);
   return Number(text);
 }

@@ -40,18 +40,27 @@ export function sizeOf({ code }: Bundle): { bytes: number; gzip: number } {
   return { bytes: Buffer.byteLength(code), gzip: gzipSync(code).byteLength };
 }
 
-/** Bytes of the bundle by the package they come from, largest first; our own under `src`. */
-export async function sharesOf(directory: string): Promise<[name: string, bytes: number][]> {
+/** Bytes of the bundle, largest first: by the package they come from, and our own by the folder of `src`. */
+export async function sharesOf(directory: string): Promise<{ packages: Share[]; folders: Share[] }> {
   const meta: unknown = JSON.parse(await readFile(join(directory, "bundle-meta.json"), "utf8"));
   const { outputs } = meta as {
     outputs: Record<string, { inputs: Record<string, { bytesInOutput: number }> }>;
   };
-  const shares = new Map<string, number>();
+  const [packages, folders] = [new Map<string, number>(), new Map<string, number>()];
+  const add = (shares: Map<string, number>, name: string, bytes: number) =>
+    shares.set(name, (shares.get(name) ?? 0) + bytes);
   for (const { inputs } of Object.values(outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
-      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? "src";
-      shares.set(name, (shares.get(name) ?? 0) + bytesInOutput);
+      const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
+      add(packages, name ?? "src", bytesInOutput);
+      if (name === undefined) add(folders, /src\/([^/]+)\//.exec(path)?.[1] ?? "the rest", bytesInOutput);
     }
   }
-  return [...shares].sort((a, b) => b[1] - a[1]);
+  return { packages: sorted(packages), folders: sorted(folders) };
+}
+
+export type Share = [name: string, bytes: number];
+
+function sorted(shares: Map<string, number>): Share[] {
+  return [...shares].filter(([, bytes]) => bytes > 0).sort((a, b) => b[1] - a[1]);
 }

@@ -1,140 +1,179 @@
-// What is measured. Every case runs on charges that were recorded before, with a key that the Worker remembers and code
-// that is warm.
+// What is measured of the Worker. Every case runs on charges that were recorded before, with a key that the Worker
+// remembers and code that is warm.
+import { BURST } from "./floors.ts";
 import type { LoadOutcome, LoadRequest } from "./load.ts";
-import { type Figure, type Judge, measure, sendJudged } from "./measure.ts";
-import { bodyOf, Merchant, type RefundOf } from "./merchant.ts";
-import { untilIdle } from "./process-time.ts";
-import type { Runtime } from "./runtime.ts";
-
-/** Reads are cheap: so many for each refund that is made, or the ticks of the processor's time would show. */
-const READS = 5;
-/** Refunds of a charge in the cases that have several. */
-const SEVERAL = 10;
-
-export interface Size {
-  /** Refunds measured in each case; a multiple of ten. */
-  requests: number;
-  concurrency: number;
-}
+import type { Judge } from "./measure.ts";
+import { bodyOf, CHARGE_AMOUNT, Merchant, type Pace, type RefundOf } from "./merchant.ts";
 
 export const CASES = {
-  create: { floor: "floor", says: "the first refund of a charge" },
-  "create-more": { floor: "floor-more", says: "ten refunds of a charge, among those of others" },
-  retrieve: { floor: "floor-more", says: "one of the ten refunds of a charge" },
-  list: { floor: "floor-more", says: "the ten refunds of a charge" },
-} as const satisfies Record<string, { floor: FloorName; says: string }>;
-export type CaseName = keyof typeof CASES;
-
-export const FLOORS = {
-  floor: "one row in an object for each request",
-  "floor-more": "several rows in an object, among those of others",
+  create: "the first refund of a charge, of many charges",
+  "create-hot": "fifty refunds of a charge, one charge after the other",
+  "respond-async": "as create, with Prefer: respond-async",
+  retrieve: "one of the ten refunds of a charge",
+  list: "the ten refunds of a charge",
+  charge: "a charge with its ten refunds",
+  record: "a paid charge",
+  replay: "a refund that is there already, by its Idempotency-Key",
+  invalid: "a refund refused by validation, 400",
+  refused: "a refund refused by the ledger, 400",
+  unauthenticated: "an unknown key that was shown before, 401",
 } as const;
-type FloorName = keyof typeof FLOORS;
+export type CaseName = keyof typeof CASES;
+export const CASE_NAMES = Object.keys(CASES) as CaseName[];
 
-/** Runs around the measured requests of a case. */
-export type Around = (name: string, work: () => Promise<Figure>) => Promise<Figure>;
-
-export async function measureFloor(name: FloorName, runtime: Runtime, size: Size): Promise<Figure> {
-  const count = size.requests * (name === "floor" ? 2 : READS);
-  const objects = name === "floor" ? count : size.requests / SEVERAL;
-  const insert = (i: number): LoadRequest => ({
-    method: "POST",
-    path: `/${name}/${i % objects}`,
-    // As much as a refund's row.
-    body: "x".repeat(1_000),
-  });
-  const load = (requests: LoadRequest[]) => ({
-    url: runtime.url,
-    headers: {},
-    concurrency: size.concurrency,
-    requests,
-  });
-  const rowIs =
-    (before: number): Judge =>
-    (answer, i) =>
-      bodyOf(answer).row === before + Math.floor(i / objects) + 1;
-  // Each object has its table and its first row before, as a ledger has its charge.
-  await sendJudged(load(Array.from({ length: objects }, (_, i) => insert(i))), rowIs(0));
-  const requests = Array.from({ length: count }, (_, i) => insert(i));
-  return await measure({
-    name,
-    pid: runtime.pid,
-    // Several requests for one object may overtake each other.
-    send: () =>
-      sendJudged(load(requests), name === "floor" ? rowIs(1) : (answer) => Number(bodyOf(answer).row) > 1),
-    rest: () => untilIdle(runtime.pid),
-  });
+/** Requests, and whether an answer is the right one. */
+export interface Prepared {
+  requests: LoadRequest[];
+  judge: Judge;
 }
 
-/** Lets the runtime compile what the cases run, on charges of their own. */
-export async function warmUp(merchant: Merchant, count: number): Promise<void> {
-  const refunds = await refundEach(merchant, await merchant.record(count));
-  const reads = refunds.flatMap((one) => [merchant.retrieve(one), merchant.list(one.charge)]);
-  await merchant.send(reads, () => true);
-}
-
-export async function measureCase(
-  name: CaseName,
-  merchant: Merchant,
-  count: number,
-  around: Around = (_, work) => work(),
-): Promise<Figure> {
-  const { requests, judge } = await prepare(name, merchant, count);
-  const send = async () => {
-    const outcome = await merchant.send(requests, judge);
-    if (name === "create-more") several.set(merchant, refundsIn(outcome));
-    return outcome;
-  };
-  return await around(name, () =>
-    measure({ name, pid: merchant.runtime.pid, send, rest: () => merchant.rest() }),
-  );
-}
+/** Refunds of a charge in the cases that read several. */
+const SEVERAL = 10;
+/** Charges that the cases without an effect go around. */
+const STANDING = 50;
+const PREPARING: Pace = { concurrency: 16 };
+/** Has the shape of a key and belongs to nobody. */
+const UNKNOWN_KEY = `sk_test_${"0".repeat(24)}`;
 
 /** Makes what a case needs and returns its requests. */
-export async function prepare(
-  name: CaseName,
+export async function prepare(name: CaseName, merchant: Merchant, count: number): Promise<Prepared> {
+  const each = (request: (i: number) => LoadRequest) => Array.from({ length: count }, (_, i) => request(i));
+  switch (name) {
+    case "create":
+    case "respond-async": {
+      const charges = await merchant.record(count, PREPARING);
+      const isAsync = name === "respond-async";
+      return {
+        requests: charges.map((charge) =>
+          merchant.refund(charge, isAsync ? { Prefer: "respond-async" } : {}),
+        ),
+        judge: (answer, i) => (isAsync ? Merchant.accepted : Merchant.refunded)(answer, charges[i]),
+      };
+    }
+    case "create-hot": {
+      const charges = await merchant.record(Math.ceil(count / BURST), PREPARING);
+      const chargeOf = (i: number) => charges[Math.floor(i / BURST)] ?? "";
+      return {
+        requests: each((i) => merchant.refund(chargeOf(i))),
+        judge: (answer, i) => Merchant.refunded(answer, chargeOf(i)),
+      };
+    }
+    case "retrieve":
+    case "list":
+    case "charge":
+      return read(name, merchant, count);
+    case "record":
+      return { requests: each(() => merchant.charge()), judge: Merchant.recorded };
+    case "replay": {
+      const { charges, replays, refunds } = await standing(merchant);
+      return {
+        requests: each((i) => replays[i % replays.length] as LoadRequest),
+        judge: (answer, i) => {
+          const which = i % charges.length;
+          return bodyOf(answer).id === refunds[which] && Merchant.refunded(answer, charges[which]);
+        },
+      };
+    }
+    case "invalid":
+    case "refused": {
+      const { charges } = await standing(merchant);
+      const amount = name === "invalid" ? -1 : CHARGE_AMOUNT + 1;
+      return {
+        requests: each((i) => ({
+          ...merchant.refund(charges[i % charges.length] ?? "", {}, amount),
+          status: 400,
+        })),
+        judge: (answer) => {
+          const { param, code } = errorOf(answer);
+          return name === "invalid"
+            ? param === "amount" && code === undefined
+            : code === "refund_amount_exceeded";
+        },
+      };
+    }
+    case "unauthenticated": {
+      const { charges } = await standing(merchant);
+      const headers = { Authorization: `Bearer ${UNKNOWN_KEY}` };
+      const prepared: Prepared = {
+        requests: each((i) => ({
+          ...merchant.refund(charges[i % charges.length] ?? "", headers),
+          status: 401,
+        })),
+        judge: (answer) => errorOf(answer).type === "invalid_request_error",
+      };
+      // The Worker remembers for 5 s that there is no such key.
+      await merchant.send(prepared.requests.slice(0, 1), prepared.judge);
+      return prepared;
+    }
+  }
+}
+
+async function read(
+  name: "retrieve" | "list" | "charge",
   merchant: Merchant,
   count: number,
-): Promise<{ requests: LoadRequest[]; judge: Judge }> {
-  if (name === "create" || name === "create-more") {
-    const charges = await merchant.record(name === "create" ? count : count / SEVERAL);
-    const chargeOf = (i: number) => charges[i % charges.length] ?? "";
-    const requests = Array.from({ length: count }, (_, i) => merchant.refund(chargeOf(i)));
-    return { requests, judge: (answer, i) => Merchant.refunded(answer, chargeOf(i)) };
-  }
-  const refunds = await severalRefunds(merchant, count / SEVERAL);
-  const of = (i: number) => refunds[i % refunds.length] as RefundOf;
-  const requests = Array.from({ length: count * READS }, (_, i) =>
-    name === "retrieve" ? merchant.retrieve(of(i)) : merchant.list(of(i).charge),
-  );
+): Promise<Prepared> {
+  const { several } = await standing(merchant);
+  const of = (i: number) => several[i % several.length] as RefundOf;
+  const request = {
+    retrieve: (i: number) => merchant.retrieve(of(i)),
+    list: (i: number) => merchant.list(of(i).charge),
+    charge: (i: number) => merchant.look(of(i).charge),
+  }[name];
+  const isFull = (page: unknown, charge: string) =>
+    Array.isArray(page) && page.length === SEVERAL && page.every((refund) => refund.charge === charge);
   return {
-    requests,
+    requests: Array.from({ length: count }, (_, i) => request(i)),
     judge: (answer, i) => {
       const body = bodyOf(answer);
-      if (name === "retrieve") return body.id === of(i).refund && body.status === "succeeded";
-      const { data } = body;
-      return Array.isArray(data) && data.length === SEVERAL && data.every((r) => r.charge === of(i).charge);
+      const { charge, refund } = of(i);
+      if (name === "retrieve") return body.id === refund && body.status === "succeeded";
+      if (name === "list") return isFull(body.data, charge);
+      return body.id === charge && isFull((body.refunds as { data?: unknown })?.data, charge);
     },
   };
 }
 
-const several = new WeakMap<Merchant, RefundOf[]>();
-
-/** Charges with ten refunds each, neighbours of different charges; made once. */
-async function severalRefunds(merchant: Merchant, charges: number): Promise<RefundOf[]> {
-  const known = several.get(merchant);
-  if (known !== undefined) return known;
-  const recorded = await merchant.record(charges);
-  const refunds = await refundEach(merchant, Array.from({ length: SEVERAL }, () => recorded).flat());
-  several.set(merchant, refunds);
-  return refunds;
+/** What the cases without an effect look at, made once: charges with one refund and its key, and some with ten. */
+interface Standing {
+  charges: string[];
+  /** The requests that made the refunds. */
+  replays: LoadRequest[];
+  refunds: string[];
+  /** Neighbours are of different charges. */
+  several: RefundOf[];
 }
 
-async function refundEach(merchant: Merchant, charges: readonly string[]): Promise<RefundOf[]> {
-  const requests = charges.map((charge) => merchant.refund(charge));
-  return refundsIn(await merchant.send(requests, (answer, i) => Merchant.refunded(answer, charges[i])));
+const known = new WeakMap<Merchant, Promise<Standing>>();
+
+async function standing(merchant: Merchant): Promise<Standing> {
+  let made = known.get(merchant);
+  if (made === undefined) {
+    made = makeStanding(merchant);
+    known.set(merchant, made);
+  }
+  return await made;
+}
+
+async function makeStanding(merchant: Merchant): Promise<Standing> {
+  const charges = await merchant.record(STANDING, PREPARING);
+  const replays = charges.map((charge, i) => merchant.refund(charge, { "Idempotency-Key": `key-${i}` }));
+  const judge: Judge = (answer, i) => Merchant.refunded(answer, charges[i % charges.length]);
+  const made = refundsIn(await merchant.send(replays, judge, PREPARING));
+  const full = await merchant.record(STANDING / SEVERAL, PREPARING);
+  const refunds = Array.from({ length: STANDING }, (_, i) => full[i % full.length] ?? "");
+  const several = await merchant.send(
+    refunds.map((charge) => merchant.refund(charge)),
+    (answer, i) => Merchant.refunded(answer, refunds[i]),
+    PREPARING,
+  );
+  return { charges, replays, refunds: made.map(({ refund }) => refund), several: refundsIn(several) };
 }
 
 export function refundsIn({ answers }: LoadOutcome): RefundOf[] {
   return answers.map(bodyOf).map(({ charge, id }) => ({ charge: String(charge), refund: String(id) }));
+}
+
+function errorOf(answer: Parameters<typeof bodyOf>[0]): Record<string, unknown> {
+  return (bodyOf(answer).error ?? {}) as Record<string, unknown>;
 }

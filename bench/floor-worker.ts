@@ -1,12 +1,17 @@
-// What no refund can do without: one call of a Durable Object that stores one row. And no webhook: one message, one POST
-// and one row changed in D1. No keys, no checks, no signatures. The other figures are told as multiples of these, so that
-// they mean something on any machine.
+// The least that a request of each kind can cost here: no keys, no checks, no signatures, nothing kept twice. The Worker's
+// own figures are told as multiples of these, so that they mean something on any machine.
+//   GET /noop          JSON
+//   POST /ledger/NAME  one call of a Durable Object, which stores one row
+//   POST /full/NAME    that, then a row in D1 and a message in a queue, all awaited; a consumer takes the messages
+//   GET /page/NAME     ten rows from D1 by an index
+//   POST /message      one message, whose consumer makes one POST and changes one row in D1; /no-message: not even that
 import { DurableObject } from "cloudflare:workers";
 
 interface Env {
   NOTEBOOKS: DurableObjectNamespace<Notebook>;
   DB: D1Database;
   DELIVERIES: Queue<FloorMessage>;
+  TOLD: Queue<{ id: string }>;
 }
 
 export interface FloorMessage {
@@ -34,20 +39,46 @@ async function deliver({ id, url, body }: FloorMessage, db: D1Database): Promise
   await db.prepare("UPDATE deliveries SET status = 'delivered' WHERE id = ?").bind(id).run();
 }
 
+async function tell(env: Env, notebook: string, row: number, text: string): Promise<void> {
+  const id = `${notebook}#${row}`;
+  const insert = env.DB.prepare("INSERT INTO told (id, notebook, text) VALUES (?, ?, ?)");
+  await insert.bind(id, notebook, text).run();
+  await env.TOLD.send({ id });
+}
+
 export default {
   async fetch(request, env) {
-    const { pathname } = new URL(request.url);
-    if (pathname !== "/message" && pathname !== "/no-message") {
-      const row = await env.NOTEBOOKS.getByName(pathname).insert(await request.text());
-      return Response.json({ row });
+    const [, what = "", name = ""] = new URL(request.url).pathname.split("/", 3);
+    switch (what) {
+      case "noop":
+        return Response.json({ ok: true });
+      case "ledger":
+      case "full": {
+        const text = await request.text();
+        const row = await env.NOTEBOOKS.getByName(name).insert(text);
+        if (what === "full") await tell(env, name, row, text);
+        return Response.json({ row });
+      }
+      case "page": {
+        const select = env.DB.prepare("SELECT id, text FROM pages WHERE page = ? ORDER BY id DESC LIMIT 10");
+        const { results } = await select.bind(name).all();
+        return Response.json({ data: results });
+      }
+      case "message":
+      case "no-message": {
+        const message: FloorMessage = await request.json();
+        const at = Date.now();
+        if (what === "message") await env.DELIVERIES.send(message);
+        return Response.json({ at });
+      }
+      default:
+        return new Response(null, { status: 404 });
     }
-    const message: FloorMessage = await request.json();
-    const at = Date.now();
-    if (pathname === "/message") await env.DELIVERIES.send(message);
-    return Response.json({ at });
   },
 
   async queue(batch, env) {
-    await Promise.all(batch.messages.map(({ body }) => deliver(body, env.DB)));
+    // What is told is only taken: the batch counts as acknowledged.
+    if (batch.queue !== "floor-deliveries") return;
+    await Promise.all(batch.messages.map(({ body }) => deliver(body as FloorMessage, env.DB)));
   },
-} satisfies ExportedHandler<Env, FloorMessage>;
+} satisfies ExportedHandler<Env, unknown>;

@@ -10,6 +10,10 @@ export interface LoadRequest {
   method: "GET" | "POST";
   path: string;
   body?: string;
+  /** Beside those of the load, or in their place. */
+  headers?: Record<string, string>;
+  /** The status of the answer that is wanted; 200 when left out. */
+  status?: number;
 }
 
 export interface Load {
@@ -37,27 +41,53 @@ export interface LoadOutcome {
 const ANSWER_MS = 30_000;
 const FIELD = "bench-load";
 
-/** Sends everything from a child process. Throws when a request gets no answer at all. */
+/** Sends everything from a child process, the same one each time. Throws when a request gets no answer at all. */
 export async function sendLoad(load: Load): Promise<LoadOutcome> {
-  const child = fork(import.meta.filename, [FIELD], { serialization: "advanced" });
-  try {
-    return await outcomeOf(child, load);
-  } finally {
-    child.kill("SIGKILL");
+  generator ??= new Generator();
+  return await generator.send(load);
+}
+
+type Message = { id: number } & ({ outcome: LoadOutcome } | { failed: string });
+
+/** The child: one for all loads, so that its code is warm and no load waits for it to start. */
+class Generator {
+  readonly #child: ChildProcess = fork(import.meta.filename, [FIELD], { serialization: "advanced" });
+  readonly #waiting = new Map<number, PromiseWithResolvers<LoadOutcome>>();
+  #loads = 0;
+
+  constructor() {
+    this.#child.on("error", (error) => this.#end(error));
+    this.#child.on("exit", (code) => this.#end(new Error(`the load generator ended with code ${code}`)));
+    this.#child.on("message", (message: Message) => {
+      const waiting = this.#waiting.get(message.id);
+      if ("outcome" in message) waiting?.resolve(message.outcome);
+      else waiting?.reject(new Error(message.failed));
+    });
+    this.#child.unref();
+  }
+
+  async send(load: Load): Promise<LoadOutcome> {
+    const id = this.#loads++;
+    const waiting = Promise.withResolvers<LoadOutcome>();
+    this.#waiting.set(id, waiting);
+    // Only while a load is under way does the child keep this process alive.
+    this.#child.channel?.ref();
+    this.#child.send({ id, load }, (error) => error && waiting.reject(error));
+    try {
+      return await waiting.promise;
+    } finally {
+      this.#waiting.delete(id);
+      if (this.#waiting.size === 0) this.#child.channel?.unref();
+    }
+  }
+
+  #end(error: Error): void {
+    generator = null;
+    for (const { reject } of this.#waiting.values()) reject(error);
   }
 }
 
-function outcomeOf(child: ChildProcess, load: Load): Promise<LoadOutcome> {
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the load generator ended with code ${code}`)));
-    child.once("message", (message: { outcome: LoadOutcome } | { failed: string }) => {
-      if ("outcome" in message) resolve(message.outcome);
-      else reject(new Error(message.failed));
-    });
-    child.send(load, (error) => error && reject(error));
-  });
-}
+let generator: Generator | null = null;
 
 async function run(load: Load): Promise<LoadOutcome> {
   const agent = new Agent({ keepAlive: true, maxSockets: load.concurrency });
@@ -79,15 +109,16 @@ async function run(load: Load): Promise<LoadOutcome> {
   return { seconds, answers };
 }
 
-function send(agent: Agent, load: Load, { method, path, body }: LoadRequest): Promise<LoadAnswer> {
-  const headers: Record<string, string | number> = { ...load.headers };
+function send(agent: Agent, load: Load, request: LoadRequest): Promise<LoadAnswer> {
+  const { method, path, body } = request;
+  const headers: Record<string, string | number> = { ...load.headers, ...request.headers };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
     headers["Content-Length"] = Buffer.byteLength(body);
   }
   return new Promise((resolve, reject) => {
     const started = performance.now();
-    const request = httpRequest(`${load.url}${path}`, { agent, method, headers }, (response) => {
+    const sent = httpRequest(`${load.url}${path}`, { agent, method, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
@@ -100,17 +131,18 @@ function send(agent: Agent, load: Load, { method, path, body }: LoadRequest): Pr
         });
       });
     });
-    request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`${method} ${path}: no answer in time`)));
-    request.on("error", reject);
-    request.end(body);
+    sent.setTimeout(ANSWER_MS, () => sent.destroy(new Error(`${method} ${path}: no answer in time`)));
+    sent.on("error", reject);
+    sent.end(body);
   });
 }
 
 if (process.argv[2] === FIELD) {
-  process.once("message", async (load: Load) => {
+  // It ends with whoever started it, which closes the channel.
+  process.on("message", async ({ id, load }: { id: number; load: Load }) => {
     const message = await run(load).then(
-      (outcome) => ({ outcome }),
-      (error: unknown) => ({ failed: error instanceof Error ? error.message : String(error) }),
+      (outcome) => ({ id, outcome }),
+      (error: unknown) => ({ id, failed: error instanceof Error ? error.message : String(error) }),
     );
     process.send?.(message);
   });

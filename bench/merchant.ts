@@ -8,7 +8,7 @@ import { changeSetting, newApp } from "../scripts/admin-sql.ts";
 import { newMasterKeys } from "../scripts/dev-vars.ts";
 import { PROJECT } from "../scripts/wrangler.ts";
 import type { Bundle } from "./bundle.ts";
-import type { LoadAnswer, LoadOutcome, LoadRequest } from "./load.ts";
+import type { Load, LoadAnswer, LoadOutcome, LoadRequest } from "./load.ts";
 import { type Judge, sendJudged } from "./measure.ts";
 import { untilIdle } from "./process-time.ts";
 import { type Runtime, startRuntime } from "./runtime.ts";
@@ -17,8 +17,11 @@ import { type Runtime, startRuntime } from "./runtime.ts";
 const ALARM_MS = 2_200;
 /** The ping of a new endpoint travels through the queue. */
 const ENABLED_MS = 10_000;
-const CHARGE_AMOUNT = 10_000;
+export const CHARGE_AMOUNT = 10_000;
 const REFUND_AMOUNT = 100;
+
+/** How a load is sent, where the merchant's own way is not meant. */
+export type Pace = Partial<Pick<Load, "perSecond" | "concurrency">>;
 
 export interface RefundOf {
   charge: string;
@@ -27,7 +30,10 @@ export interface RefundOf {
 
 export interface MerchantOptions {
   state: string;
+  /** Clients at once, where a load does not say how many. */
   concurrency: number;
+  /** How long after a refund its ledger may still have an alarm to come, ms. */
+  alarmMs?: number;
   inspect?: boolean;
   /** Webhooks may go to this machine. */
   loopbackWebhooks?: boolean;
@@ -38,15 +44,18 @@ export class Merchant {
   readonly #app: string;
   readonly #key: string;
   readonly #concurrency: number;
+  readonly #alarmMs: number;
   readonly #charges: string[] = [];
-  #refunds = 0;
+  readonly #refunds = new Set<string>();
+  #orders = 0;
   #lastRefundAt = 0;
 
-  private constructor(runtime: Runtime, app: string, key: string, concurrency: number) {
+  private constructor(runtime: Runtime, app: string, key: string, options: MerchantOptions) {
     this.runtime = runtime;
     this.#app = app;
     this.#key = key;
-    this.#concurrency = concurrency;
+    this.#concurrency = options.concurrency;
+    this.#alarmMs = options.alarmMs ?? ALARM_MS;
   }
 
   /** Starts the Worker on an empty database and opens an app in it. */
@@ -62,7 +71,7 @@ export class Merchant {
       const unlimited = await changeSetting(created.app, "rate_limit", "10000");
       const statements = [...(await migrations()), ...created.statements, unlimited];
       await db.batch(statements.map((statement) => db.prepare(statement)));
-      return new Merchant(runtime, created.app, created.testKey, options.concurrency);
+      return new Merchant(runtime, created.app, created.testKey, options);
     } catch (error) {
       await runtime.stop();
       throw error;
@@ -70,39 +79,46 @@ export class Merchant {
   }
 
   /** Sends requests under the merchant's key and throws unless each one got the answer it should. */
-  async send(requests: LoadRequest[], judge: Judge, perSecond?: number): Promise<LoadOutcome> {
+  async send(requests: LoadRequest[], judge: Judge, pace: Pace = {}): Promise<LoadOutcome> {
     const headers = { Authorization: `Bearer ${this.#key}` };
-    const load = { url: this.runtime.url, headers, concurrency: this.#concurrency, perSecond, requests };
+    const load = { url: this.runtime.url, headers, concurrency: this.#concurrency, ...pace, requests };
     const outcome = await sendJudged(load, judge);
-    const refunds = requests.filter(({ method, path }) => method === "POST" && path.endsWith("/refunds"));
-    this.#refunds += refunds.length;
-    if (refunds.length > 0) this.#lastRefundAt = Date.now();
+    const known = this.#refunds.size;
+    for (const [i, { method, path }] of requests.entries()) {
+      const answer = outcome.answers[i];
+      if (method !== "POST" || answer?.status !== 200) continue;
+      if (path === "/v1/charges") this.#charges.push(String(bodyOf(answer).id));
+      else if (path.endsWith("/refunds")) this.#refunds.add(String(bodyOf(answer).id));
+    }
+    if (this.#refunds.size > known) this.#lastRefundAt = Date.now();
     return outcome;
   }
 
   /** Records paid charges and returns their ids. */
-  async record(count: number): Promise<string[]> {
-    const first = this.#charges.length;
-    const requests = Array.from({ length: count }, (_, i): LoadRequest => {
-      const body = {
-        order_no: `order${first + i}`,
-        channel: "alipay",
-        amount: CHARGE_AMOUNT,
-        currency: "cny",
-        subject: "Tea",
-        body: "Two tins of tea",
-        client_ip: "192.0.2.1",
-        paid: true,
-      };
-      return { method: "POST", path: "/v1/charges", body: JSON.stringify(body) };
-    });
-    const { answers } = await this.send(requests, (answer) => {
-      const { object, paid } = bodyOf(answer);
-      return object === "charge" && paid === true;
-    });
-    const charges = answers.map((answer) => String(bodyOf(answer).id));
-    this.#charges.push(...charges);
-    return charges;
+  async record(count: number, pace: Pace = {}): Promise<string[]> {
+    const requests = Array.from({ length: count }, () => this.charge());
+    const { answers } = await this.send(requests, Merchant.recorded, pace);
+    return answers.map((answer) => String(bodyOf(answer).id));
+  }
+
+  /** A request that records another paid charge; `recorded` judges its answer. */
+  charge(): LoadRequest {
+    const body = {
+      order_no: `order${this.#orders++}`,
+      channel: "alipay",
+      amount: CHARGE_AMOUNT,
+      currency: "cny",
+      subject: "Tea",
+      body: "Two tins of tea",
+      client_ip: "192.0.2.1",
+      paid: true,
+    };
+    return { method: "POST", path: "/v1/charges", body: JSON.stringify(body) };
+  }
+
+  static recorded(answer: LoadAnswer): boolean {
+    const { object, paid, amount } = bodyOf(answer);
+    return object === "charge" && paid === true && amount === CHARGE_AMOUNT;
   }
 
   /** Creates an endpoint for Ping++'s events and waits until it is enabled. */
@@ -122,9 +138,9 @@ export class Merchant {
   }
 
   /** A request that refunds a part of a charge; `refunded` judges its answer. */
-  refund(charge: string): LoadRequest {
-    const body = JSON.stringify({ amount: REFUND_AMOUNT, description: "Returned" });
-    return { method: "POST", path: `/v1/charges/${charge}/refunds`, body };
+  refund(charge: string, headers: Record<string, string> = {}, amount = REFUND_AMOUNT): LoadRequest {
+    const body = JSON.stringify({ amount, description: "Returned" });
+    return { method: "POST", path: `/v1/charges/${charge}/refunds`, body, headers };
   }
 
   static refunded(answer: LoadAnswer, charge: string | undefined): boolean {
@@ -138,6 +154,17 @@ export class Merchant {
     );
   }
 
+  /** The same for an answer that does not wait for the channel. */
+  static accepted(answer: LoadAnswer, charge: string | undefined): boolean {
+    const { object, status, amount, charge: of } = bodyOf(answer);
+    const isMade = object === "refund" && amount === REFUND_AMOUNT && of === charge;
+    return isMade && (status === "pending" || status === "succeeded");
+  }
+
+  look(charge: string): LoadRequest {
+    return { method: "GET", path: `/v1/charges/${charge}` };
+  }
+
   retrieve({ charge, refund }: RefundOf): LoadRequest {
     return { method: "GET", path: `/v1/charges/${charge}/refunds/${refund}` };
   }
@@ -148,7 +175,7 @@ export class Merchant {
 
   /** Waits until no work is left, alarms included. */
   async rest(): Promise<void> {
-    const untilAlarms = this.#lastRefundAt + ALARM_MS - Date.now();
+    const untilAlarms = this.#lastRefundAt + this.#alarmMs - Date.now();
     // Sampling keeps the process busy.
     if (this.runtime.inspector !== null) await sleep(2 * ALARM_MS);
     else await untilIdle(this.runtime.pid, untilAlarms);
@@ -157,7 +184,7 @@ export class Merchant {
   /** Compares D1 and every ledger with what was made. Throws when something is missing or too much. */
   async verify(): Promise<string> {
     const db = await this.runtime.database("DB");
-    const total = this.#refunds * REFUND_AMOUNT;
+    const total = this.#refunds.size * REFUND_AMOUNT;
     const figures = async (query: string) => (await db.prepare(query).bind(this.#app).first()) ?? {};
     const refunds = await figures(
       "select count(*) as refunds, sum(amount) as amount from refunds where app = ? and status = 'succeeded'",
@@ -170,25 +197,23 @@ export class Merchant {
       figures(
         `select count(*) as events, count(distinct refund) as refunds from events where app = ? and type = '${type}'`,
       );
-    expectEqual("refunds in D1", all.refunds, this.#refunds);
-    expectEqual("succeeded refunds in D1", refunds.refunds, this.#refunds);
+    expectEqual("refunds in D1", all.refunds, this.#refunds.size);
+    expectEqual("succeeded refunds in D1", refunds.refunds, this.#refunds.size);
     expectEqual("their sum", refunds.amount ?? 0, total);
     expectEqual("charges in D1", charges.charges, this.#charges.length);
     expectEqual("amount_refunded of all charges in D1", charges.amount, total);
     expectEqual("amount_pending of all charges in D1", charges.pending, 0);
     for (const type of ["refund.created", "refund.succeeded"]) {
       const told = await events(type);
-      expectEqual(`events ${type}`, told.events, this.#refunds);
-      expectEqual(`refunds with an event ${type}`, told.refunds, this.#refunds);
+      expectEqual(`events ${type}`, told.events, this.#refunds.size);
+      expectEqual(`refunds with an event ${type}`, told.refunds, this.#refunds.size);
     }
 
-    const reads = this.#charges.map(
-      (charge): LoadRequest => ({ method: "GET", path: `/v1/charges/${charge}` }),
-    );
+    const reads = this.#charges.map((charge) => this.look(charge));
     const { answers } = await this.send(reads, (a, i) => bodyOf(a).id === this.#charges[i]);
     const held = answers.reduce((sum, answer) => sum + Number(bodyOf(answer).amount_refunded), 0);
     expectEqual("amount_refunded of all charges in their ledgers", held, total);
-    return `${this.#refunds} refunds of ${this.#charges.length} charges, ${total} in all: ledgers, D1 and events agree`;
+    return `${this.#refunds.size} refunds of ${this.#charges.length} charges, ${total} in all: ledgers, D1 and events agree`;
   }
 }
 

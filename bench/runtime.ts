@@ -52,6 +52,8 @@ export async function startRuntime(bundle: Bundle, options: RuntimeOptions): Pro
         {
           ...workerOptions,
           name: NAME,
+          // Miniflare would put its asset router before the Worker: in JavaScript, and dearer than many a request.
+          assets: undefined,
           modulesRules: undefined,
           modulesRoot: "/",
           modules: [{ type: "ESModule", path: bundle.file, contents: bundle.code }],

@@ -20,7 +20,7 @@ const EXPORT_MAX = 100_000;
 const PROJECTED_MS = 10_000;
 const LOOK_MS = 50;
 /** A ledger's alarm fires 2 s after its last change. */
-const ALARM_MS = 2_200;
+export const ALARM_MS = 2_200;
 /** A page may read so many rows more than the first one, wherever it stands: its own cursor. */
 const DEEP_MORE_MAX = 5;
 
@@ -89,7 +89,7 @@ export async function measureSearch({ worker, reading, rows, at, say }: SearchBe
 }
 
 /** Makes the tables and an app with one refund, of which all others are copies. */
-async function openShop(worker: Bundle, state: string) {
+export async function openShop(worker: Bundle, state: string) {
   const secrets = { MASTER_KEYS: newMasterKeys() };
   const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
   const app = await newApp("Benchmark", secrets.MASTER_KEYS, { random, now: Math.floor(Date.now() / 1000) });
@@ -190,7 +190,7 @@ const isList = (body: Answer) => Array.isArray(body.data);
 const hasSome = (body: Answer) => isList(body) && body.data.length > 0;
 const hasTotal = (body: Answer) => hasSome(body) && Number(body.total_count) > 0;
 
-async function withRuntime(
+export async function withRuntime(
   bundle: Bundle,
   state: string,
   secrets: Record<string, string>,
@@ -205,7 +205,7 @@ async function withRuntime(
 }
 
 /** Posts the body if there is one. */
-async function ask(runtime: Runtime, key: string, path: string, body?: object): Promise<string> {
+export async function ask(runtime: Runtime, key: string, path: string, body?: object): Promise<string> {
   const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
   const posted = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   const answer = await fetch(`${runtime.url}${path}`, { headers, ...posted });
@@ -232,7 +232,7 @@ async function measure(
   return times;
 }
 
-async function countRead(runtime: Runtime, key: string, path: string): Promise<RowsRead> {
+export async function countRead(runtime: Runtime, key: string, path: string): Promise<RowsRead> {
   // The key is looked up once and then remembered.
   await ask(runtime, key, path);
   await ask(runtime, key, "/rows-read");

@@ -1,5 +1,6 @@
-// How long the runtime takes to be ready to answer with a Worker, over what it takes with an empty one. Each try is a
-// new process, so nothing is compiled in advance.
+// How long the runtime takes to start with a Worker, beside an empty one and beside a reference. Each try is a new
+// process, so nothing is compiled in advance; the tries of the Workers take turns, so that a slower moment of the machine
+// falls on all of them.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, writeFile } from "node:fs/promises";
@@ -8,34 +9,61 @@ import type { Readable } from "node:stream";
 import { processorMs } from "./process-time.ts";
 import { workerdPath } from "./workerd.ts";
 
-const TRIES = 9;
 const READY_MS = 20_000;
-const EMPTY = "export default { fetch: () => new Response() };";
+const EMPTY: Startable = {
+  code: "export default { fetch: () => new Response() };",
+  path: "/",
+  status: 200,
+  objects: [],
+};
 
-interface Start {
+export interface Startable {
+  code: string;
+  /** The first request, which needs no binding, and the status of its answer. */
+  path: string;
+  status: number;
+  /** The Durable Object classes that it exports. */
+  objects: readonly string[];
+}
+
+/** From the start of the process to a moment, ms. */
+interface Moment {
   wallMs: number;
+  /** Of all threads. */
   cpuMs: number;
 }
 
-/** The medians of what a Worker adds to an empty one. */
-export async function startupOf(code: string, objects: readonly string[], temporary: string): Promise<Start> {
-  const full = await mkdtemp(join(temporary, "start-"));
-  const empty = await mkdtemp(join(temporary, "start-"));
-  await writeFile(join(full, "index.js"), code);
-  await writeFile(join(full, "config.capnp"), configuration(objects));
-  await writeFile(join(empty, "index.js"), EMPTY);
-  await writeFile(join(empty, "config.capnp"), configuration([]));
-  const added: Start[] = [];
-  for (let i = 0; i < TRIES; i++) {
-    const without = await start(empty);
-    const withIt = await start(full);
-    added.push({ wallMs: withIt.wallMs - without.wallMs, cpuMs: withIt.cpuMs - without.cpuMs });
-  }
-  return { wallMs: median(added.map((one) => one.wallMs)), cpuMs: median(added.map((one) => one.cpuMs)) };
+/** `listening`: the Worker's own code has run once; `answered`: the first request is over. */
+export interface Start {
+  listening: Moment;
+  answered: Moment;
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+/** Every try of each Worker, in the order in which they are given; the first is an empty one. */
+export async function startsOf(
+  workers: readonly Startable[],
+  tries: number,
+  temporary: string,
+): Promise<Start[][]> {
+  const all = [EMPTY, ...workers];
+  const tried = await Promise.all(
+    all.map(async (worker) => ({ worker, directory: await write(worker, temporary) })),
+  );
+  // Once for nothing: what is read from the disk is in memory then.
+  for (const { worker, directory } of tried) await start(worker, directory);
+  const starts: Start[][] = all.map(() => []);
+  for (let i = 0; i < tries; i++) {
+    for (const [which, { worker, directory }] of tried.entries())
+      starts[which]?.push(await start(worker, directory));
+  }
+  return starts;
+}
+
+async function write({ code, objects }: Startable, temporary: string): Promise<string> {
+  const directory = await mkdtemp(join(temporary, "start-"));
+  await writeFile(join(directory, "index.js"), code);
+  await writeFile(join(directory, "config.capnp"), configuration(objects));
+  return directory;
 }
 
 function configuration(objects: readonly string[]): string {
@@ -56,26 +84,28 @@ const config :Workerd.Config = (
 `;
 }
 
-/** Until the socket listens: the Worker's code has run by then. */
-async function start(directory: string): Promise<Start> {
+async function start({ path, status }: Startable, directory: string): Promise<Start> {
   const started = performance.now();
   // workerd announces its sockets on the descriptor that it is told.
   const child = spawn(workerdPath, ["serve", join(directory, "config.capnp"), "--control-fd=3"], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   });
+  const now = (): Moment => ({ wallMs: performance.now() - started, cpuMs: processorMs(child.pid ?? 0) });
   try {
-    const port = await listening(child);
-    const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(READY_MS) });
-    const wallMs = performance.now() - started;
-    if (!answer.ok) throw new Error(`the Worker answered ${answer.status} after its start`);
-    return { wallMs, cpuMs: processorMs(child.pid ?? 0) };
+    const port = await portOf(child);
+    const listening = now();
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(READY_MS) });
+    await answer.arrayBuffer();
+    const answered = now();
+    if (answer.status !== status) throw new Error(`the Worker answered ${answer.status} after its start`);
+    return { listening, answered };
   } finally {
     child.kill("SIGKILL");
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   }
 }
 
-function listening(child: ChildProcess): Promise<number> {
+function portOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     let errors = "";
     let told = "";

@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import type { Bundle } from "./bundle.ts";
-import { refundsIn, type Size } from "./cases.ts";
+import { refundsIn } from "./cases.ts";
 import type { FloorMessage } from "./floor-worker.ts";
+import { FLOOR_TABLES } from "./floors.ts";
 import type { LoadRequest } from "./load.ts";
 import { quantile, sendJudged, spent } from "./measure.ts";
 import { bodyOf, Merchant } from "./merchant.ts";
@@ -25,6 +26,12 @@ const PACED_MIN = 50;
 const SIGNED = 100;
 const SLOW_WITHIN_MS = 10_000;
 const LOOK_MS = 50;
+
+export interface Size {
+  /** Refunds of each row. */
+  requests: number;
+  concurrency: number;
+}
 
 export interface WebhookFigure {
   name: string;
@@ -176,7 +183,7 @@ async function refund(merchant: Merchant, count: number, perSecond?: number): Pr
   const outcome = await merchant.send(
     charges.map((charge) => merchant.refund(charge)),
     (answer, i) => Merchant.refunded(answer, charges[i]),
-    perSecond,
+    { perSecond },
   );
   return refundsIn(outcome).map((one) => one.refund);
 }
@@ -228,7 +235,7 @@ async function measureFloor({ floor, size, at }: WebhookBench): Promise<WebhookF
   const runtime = await startRuntime(floor, { state: at("webhook-floor-state") });
   try {
     const db = await runtime.database("DB");
-    await db.exec("CREATE TABLE deliveries (id TEXT PRIMARY KEY, status TEXT NOT NULL)");
+    await db.batch(FLOOR_TABLES.map((statement) => db.prepare(statement)));
     let rows = 0;
     const run = async (path: string, count: number) => {
       const messages = Array.from({ length: count }, (): FloorMessage => {

@@ -1,78 +1,26 @@
 // The HTTP API: every route of the registry behind the same admission, and one place where errors become answers.
-import { DrizzleQueryError } from "drizzle-orm";
+import { DrizzleQueryError } from "drizzle-orm/errors";
 import { type Context, Hono } from "hono";
-import { appRoutes } from "./apps/routes.ts";
-import { keyRoutes } from "./auth/key-routes.ts";
-import { publicKeyRoutes } from "./auth/public-keys-route.ts";
-import { batchRoutes } from "./batches/routes.ts";
-import { limitRoutes } from "./budgets/routes.ts";
 import { noticeRoutes } from "./channels/notice-routes.ts";
-import { orphanRoutes } from "./channels/orphan-routes.ts";
-import { channelAccountRoutes } from "./channels/routes.ts";
-import { ledgerRoutes } from "./charges/ledger-routes.ts";
-import { reverseRoutes } from "./charges/reverse-routes.ts";
-import { chargeRoutes } from "./charges/routes.ts";
-import { DatabaseError } from "./db/client.ts";
-import { disputeRoutes } from "./disputes/routes.ts";
-import { eventRoutes } from "./events/routes.ts";
-import { admit } from "./http/admit.ts";
+import { DatabaseError } from "./db/database-error.ts";
 import { preferredLanguage } from "./http/language.ts";
 import { type Problem, ProblemError, renderProblem } from "./http/problem.ts";
-import { type AppEnv, jsonText, type Route } from "./http/registry.ts";
+import { type AppEnv, jsonText, type Method } from "./http/registry.ts";
 import { respond } from "./http/respond.ts";
-import { validate, validateBody } from "./http/validate.ts";
 import { mintId } from "./ids.ts";
+import { Lazy } from "./lazy.ts";
 import { log } from "./log.ts";
 import { healthRoutes } from "./operation/health-routes.ts";
-import { metricsRoutes } from "./operation/metrics-route.ts";
-import { refundControlRoutes } from "./refunds/control-routes.ts";
-import { refundExportRoutes } from "./refunds/export-routes.ts";
-import { refundOperationRoutes } from "./refunds/operation-routes.ts";
-import { refundRoutes } from "./refunds/routes.ts";
-import { refundSearchRoutes } from "./refunds/search-routes.ts";
-import { refundSummaryRoutes } from "./refunds/summary-routes.ts";
-import { testHelperRoutes } from "./refunds/test-helper-routes.ts";
-import { webhookActionRoutes } from "./webhooks/action-routes.ts";
-import { deadLetterRoutes } from "./webhooks/dead-letter-routes.ts";
-import { deliveryRoutes } from "./webhooks/delivery-routes.ts";
-import { webhookRoutes } from "./webhooks/routes.ts";
-import { statsRoutes } from "./webhooks/stats-route.ts";
-
-/** Every route of the API. */
-export const routes: readonly Route[] = [
-  ...chargeRoutes,
-  ...reverseRoutes,
-  ...ledgerRoutes,
-  ...refundRoutes,
-  ...refundControlRoutes,
-  ...refundOperationRoutes,
-  ...batchRoutes,
-  ...refundSummaryRoutes,
-  ...refundExportRoutes,
-  // Behind those whose paths could be taken for the id of a refund.
-  ...refundSearchRoutes,
-  ...disputeRoutes,
-  ...testHelperRoutes,
-  ...eventRoutes,
-  ...channelAccountRoutes,
-  ...orphanRoutes,
-  ...webhookRoutes,
-  ...webhookActionRoutes,
-  ...statsRoutes,
-  ...deliveryRoutes,
-  ...deadLetterRoutes,
-  ...publicKeyRoutes,
-  ...appRoutes,
-  ...keyRoutes,
-  ...limitRoutes,
-  ...metricsRoutes,
-];
+import { routeFiles } from "./route-files.ts";
 
 export const app = new Hono<AppEnv>();
 
 app.use((c, next) => {
   c.set("startedAt", Date.now());
-  c.set("requestId", mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count))));
+  c.set(
+    "requestId",
+    mintId("request", (count) => crypto.getRandomValues(new Uint8Array(count))),
+  );
   c.set("language", preferredLanguage(c.req.raw.headers.get("Accept-Language"), "zh"));
   return next();
 });
@@ -81,28 +29,26 @@ app.route("/", healthRoutes);
 
 app.route("/notify", noticeRoutes);
 
-for (const route of routes) {
-  const { params, query, body, handler } = route;
-  const steps = [admit(route)];
-  if (params !== undefined) steps.push(validate("param", params));
-  if (query !== undefined) steps.push(validate("query", query));
-  if (body !== undefined) steps.push(validateBody(body));
-  app.on([route.method], [route.path], ...steps, async (c) => {
-    const answer = await handler({
-      c,
-      params: c.req.valid("param" as never),
-      query: c.req.valid("query" as never),
-      body: c.req.valid("json" as never),
-    } as never);
-    return respond(c, answer);
+const endpoints = routeFiles.flatMap((file) =>
+  file.endpoints.map((endpoint) => {
+    const [method, path] = endpoint.split(" ") as [Method, string];
+    return { method, path, file };
+  }),
+);
+
+for (const { method, path, file } of endpoints) {
+  const route = new Lazy(async () => {
+    const [{ serving }, routes] = await Promise.all([import("./http/serve.ts"), file.load()]);
+    const found = routes.find((one) => one.method === method && one.path === path);
+    if (found === undefined) throw new Error(`${method} ${path} is not in its file`);
+    return serving(found);
   });
+  app.on([method], [path], (c) => route.use((serve) => serve(c)));
 }
 
 app.notFound((c) => {
   const path = c.req.path;
-  const allow = [
-    ...new Set(routes.filter((route) => matches(route.path, path)).map((route) => route.method)),
-  ];
+  const allow = [...new Set(endpoints.filter((one) => matches(one.path, path)).map(({ method }) => method))];
   if (allow.length === 0) return answer(c, { code: "no_such_route", path });
   if (allow.includes("GET")) allow.push("HEAD" as never);
   return answer(c, { code: "method_not_allowed", method: c.req.method, allow });

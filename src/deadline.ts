@@ -19,22 +19,24 @@ export class Stop {
 /** Resolves after `ms`; never, if it is stopped before. */
 export type Sleep = (ms: number, stop?: Stop) => Promise<void>;
 
+/** So many turns are given to work that needs nothing from outside: a timer costs more than such work. */
+const TURNS = 24;
+
 /** What the work gave, or `"late"` if it took longer than `ms`. Rejects as the work does. */
-export function within<T>(sleep: Sleep, work: Promise<T>, ms: number): Promise<{ done: T } | "late"> {
-  return new Promise((resolve, reject) => {
-    const stop = new Stop();
-    sleep(ms, stop).then(() => resolve("late"), reject);
-    work.then(
-      (done) => {
-        stop.now();
-        resolve({ done });
-      },
-      (error) => {
-        stop.now();
-        reject(error);
-      },
-    );
-  });
+export async function within<T>(sleep: Sleep, work: Promise<T>, ms: number): Promise<{ done: T } | "late"> {
+  let isSettled = false;
+  const settle = () => {
+    isSettled = true;
+  };
+  work.then(settle, settle);
+  for (let turn = 0; turn < TURNS && !isSettled; turn++) await null;
+  if (isSettled) return { done: await work };
+  const stop = new Stop();
+  try {
+    return await Promise.race([work.then((done) => ({ done })), sleep(ms, stop).then(() => "late" as const)]);
+  } finally {
+    stop.now();
+  }
 }
 
 /** `Sleep` on the platform's timers. */

@@ -1,13 +1,10 @@
 // The Worker: gives each kind of call to the part that knows it, and decides nothing itself.
-import { app } from "./app.ts";
 import { patient } from "./db/patience.ts";
 import type { Env } from "./env.ts";
 import { isLocalDevelopment, queueRole } from "./env.ts";
 import { mintId } from "./ids.ts";
+import { api, commands, deliveries, sweeper } from "./parts.ts";
 import type { CommandMessage } from "./reconciliation/command.ts";
-import { sweep } from "./reconciliation/scheduled.ts";
-import { consumeCommands } from "./reconciliation/sweep-commands.ts";
-import { consumeDeadLetters, consumeDeliveries } from "./webhooks/queue-consumer.ts";
 
 export { RefundBudget } from "./budgets/refund-budget.ts";
 export { ChargeLedger } from "./charges/charge-ledger.ts";
@@ -18,25 +15,27 @@ export default {
     if (isLocalDevelopment(env) && !isLoopback(new URL(request.url).hostname)) {
       return refuseToRun();
     }
-    return app.fetch(request, patient(env), ctx);
+    return api.use(({ app }) => app.fetch(request, patient(env), ctx));
   },
 
   async queue(batch, env) {
     switch (queueRole(batch.queue, env.ENVIRONMENT)) {
       case "webhook-deliveries":
       case "webhook-deliveries-slow":
-        return consumeDeliveries(batch, patient(env));
+        return deliveries.use(({ consumeDeliveries }) => consumeDeliveries(batch, patient(env)));
       case "ledger-commands":
-        return consumeCommands(batch as MessageBatch<CommandMessage>, patient(env));
+        return commands.use(({ consumeCommands }) =>
+          consumeCommands(batch as MessageBatch<CommandMessage>, patient(env)),
+        );
       case "dead-letters":
-        return consumeDeadLetters(batch, patient(env));
+        return deliveries.use(({ consumeDeadLetters }) => consumeDeadLetters(batch, patient(env)));
       default:
         throw new Error(`unknown queue: ${batch.queue}`);
     }
   },
 
   async scheduled(controller, env) {
-    await sweep(controller.cron, patient(env), controller.scheduledTime);
+    await sweeper.use(({ sweep }) => sweep(controller.cron, patient(env), controller.scheduledTime));
   },
 } satisfies ExportedHandler<Env, unknown>;
 

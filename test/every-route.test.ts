@@ -2,13 +2,13 @@
 // being named here. Then guesses (S3) and replays (S4).
 import { exports } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { routes } from "../src/app.ts";
 import { mintKey } from "../src/auth/api-key.ts";
 import { SCOPES, type Scope } from "../src/auth/scope.ts";
 import type { ChargeObject } from "../src/charges/schema.ts";
 import type { Route } from "../src/http/registry.ts";
 import { mintId } from "../src/ids.ts";
 import type { RefundObject } from "../src/refunds/schema.ts";
+import { routes } from "../src/routes.ts";
 import { generateSigningKeyPair, pingppSignature } from "../src/webhooks/signature.ts";
 import { inLedger, ledgersInUse, storedRows } from "./books.ts";
 import {

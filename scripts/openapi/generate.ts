@@ -2,7 +2,7 @@
 // writes nothing, and fails when what is there is not what the registry says.
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { routes } from "../../src/app.ts";
+import { routes } from "../../src/routes.ts";
 import { PROJECT } from "../wrangler.ts";
 import { clientTypes } from "./client-types.ts";
 import { buildDocument } from "./document.ts";

@@ -4,7 +4,6 @@ import { readBody } from "../http/decode-body.ts";
 import { ProblemError } from "../http/problem.ts";
 import type { AppEnv } from "../http/registry.ts";
 import { respond } from "../http/respond.ts";
-import { receiveNotice } from "./receive-notice.ts";
 
 const MODES: Readonly<Record<string, boolean>> = { live: true, test: false };
 
@@ -18,6 +17,7 @@ noticeRoutes.on("POST", ["/:channel/:app/:mode/:charge/:tag", "/:channel/:app/:m
   const body = await readBody(c.req.raw);
   const notice = { headers: c.req.raw.headers, body };
   const path = { channel, app, livemode, ...(charge === undefined ? {} : { charge }) };
+  const { receiveNotice } = await import("./receive-notice.ts");
   const answer = await receiveNotice(c.env, path, tag, notice, Date.now());
   if (answer === null) throw nowhere();
   const { status, body: text, contentType = "application/json" } = answer;

@@ -12,7 +12,7 @@ import { isId } from "../ids.ts";
 import { log } from "../log.ts";
 import { findRefund } from "../refunds/repository.ts";
 import type { Channel, ChannelAccount, Notice, NoticeAnswer, NoticeReading, Verdict } from "./channel.ts";
-import { channelFor } from "./channels.ts";
+import { wholeChannel } from "./channels.ts";
 import { isNotifyTag, type NotifyPath } from "./notify-url.ts";
 import { keepOrphan, listNoticeAccounts } from "./repository.ts";
 
@@ -27,7 +27,7 @@ export async function receiveNotice(
   now: number,
 ): Promise<NoticeAnswer | null> {
   if (!(await isNotifyTag(env.MASTER_KEYS, path, tag))) return null;
-  const channel = channelFor(path.channel, path.livemode, env);
+  const channel = await wholeChannel(path.channel, path.livemode, env);
   if (channel?.readNotice === undefined) return null;
   const answer = (outcome: "kept" | "refused" | "failed"): NoticeAnswer =>
     channel.noticeAnswer?.(outcome) ?? { status: STATUS[outcome], body: null };

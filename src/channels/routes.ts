@@ -10,7 +10,7 @@ import { errorSchema, listObject, listSchema } from "../http/wire.ts";
 import { isId, mintId } from "../ids.ts";
 import { seal } from "../sealing/sealing.ts";
 import { type AccountCheck, type AccountFacts, CredentialsError } from "./channel.ts";
-import { channelFor, connectorOf } from "./channels.ts";
+import { connectorOf, wholeChannel } from "./channels.ts";
 import { credentialsContext } from "./connector-ports.ts";
 import { notifyUrl } from "./notify-url.ts";
 import {
@@ -69,7 +69,7 @@ async function rendered(c: Context, account: AccountRow): Promise<AccountObject>
 
 /** What the channel's connector finds in the credentials. Throws the problem with them. */
 async function factsOf(c: Context, channel: string, credentials: unknown): Promise<AccountFacts> {
-  const connector = channelFor(channel, true, c.env);
+  const connector = await wholeChannel(channel, true, c.env);
   if (connector?.readCredentials === undefined) {
     throw invalid("channel", "没有支持该渠道的连接器", "no connector supports this channel");
   }
@@ -226,7 +226,7 @@ async function checkAccount(
   c: Context,
   account: AccountRow,
 ): Promise<AccountCheck | { kind: "unsupported" }> {
-  const connector = channelFor(account.channel, account.livemode, c.env);
+  const connector = await wholeChannel(account.channel, account.livemode, c.env);
   if (connector?.check === undefined) return { kind: "unsupported" };
   const signal = new AbortController();
   const outcome = await within(sleep, connector.check(account, Date.now(), signal.signal), CHECK_TIMEOUT_MS);

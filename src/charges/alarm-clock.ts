@@ -1,5 +1,6 @@
 // The one alarm of a ledger. Setting it is a durable write of its own, so it is only moved when what is armed would be
-// too late; it is never deleted: it fires once more, finds nothing and is not set again.
+// too late. A run that finds nothing costs more than the write that takes an alarm back together with other news: that is
+// done when the first work of an instance is done. Whoever has work again soon keeps the alarm: then it would only be set anew.
 import type { Refund } from "../refunds/refund.ts";
 import type { Book } from "./book.ts";
 import type { LedgerPorts } from "./ledger-ports.ts";
@@ -37,6 +38,8 @@ export class AlarmClock {
   readonly #nextDue: () => number | null;
   /** What this instance has armed; null when it does not know. */
   #armedAt: number | null = null;
+  /** It was taken back once. */
+  #disarmed = false;
 
   /** `nextDue` tells when something must be done next, ms; null when nothing is left. */
   constructor(ports: LedgerPorts, nextDue: () => number | null) {
@@ -58,6 +61,19 @@ export class AlarmClock {
     if (due !== null && (due !== this.#armedAt || due < this.#ports.now())) this.set(due);
   }
 
+  /** Takes the alarm back if nothing is left to do. */
+  disarm(): void {
+    if (this.#disarmed || this.#armedAt === null || this.#nextDue() !== null) return;
+    this.#disarmed = true;
+    this.#delete();
+  }
+
+  /** After a run of the alarm: sets it to the next work, or takes back what stood for that. */
+  settle(): void {
+    if (this.#nextDue() !== null) this.armExactly();
+    else if (this.#armedAt !== null) this.#delete();
+  }
+
   /** Sets the alarm to the next work whatever this instance believes: the platform may have lost it. */
   rearm(): void {
     this.forget();
@@ -67,6 +83,11 @@ export class AlarmClock {
   set(at: number): void {
     this.#ports.storage.setAlarm(at);
     this.#armedAt = at;
+  }
+
+  #delete(): void {
+    this.#ports.storage.deleteAlarm();
+    this.#armedAt = null;
   }
 
   /** Whether an alarm that should have fired long ago has not. */

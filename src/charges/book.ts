@@ -35,6 +35,12 @@ export interface Cover {
   syncDueAt: number | null;
 }
 
+/** An event that D1 does not have yet, and its place among them. */
+interface Waiting {
+  id: number;
+  event: Event;
+}
+
 /** How the parts of a ledger get at its book. */
 export interface Books {
   /** Null before the charge is hydrated; `hydration` does that if it is needed. */
@@ -43,6 +49,8 @@ export interface Books {
   write<T>(work: () => T): T;
   /** Makes sure that an alarm is set for what is left to do. */
   arm(): void;
+  /** Takes the alarm back if nothing is left to do. */
+  disarm(): void;
   /** Renders events of a refund into the outbox, within a transaction. */
   addEvents(book: Book, refund: Refund, types: EventType[]): void;
 }
@@ -70,11 +78,14 @@ export class Book {
   #cover: Cover;
   /** By id, in the order of creation. */
   readonly #refunds: Map<string, Refund>;
+  /** Oldest first; null until somebody asks for it. */
+  #outbox: Waiting[] | null;
 
-  private constructor(storage: LedgerStorage, cover: Cover, refunds: Refund[]) {
+  private constructor(storage: LedgerStorage, cover: Cover, refunds: Refund[], outbox: Waiting[] | null) {
     this.#storage = storage;
     this.#cover = cover;
     this.#refunds = new Map(refunds.map((refund) => [refund.id, refund]));
+    this.#outbox = outbox;
   }
 
   /** Reads the book; null when this ledger has none. */
@@ -83,14 +94,14 @@ export class Book {
     if (tables.toArray().length === 0) return null;
     const rows = storage.sql.exec("SELECT doc FROM refunds ORDER BY seq").toArray();
     const [cover = "", ...docs] = rows.map((row) => row.doc as string);
-    return new Book(storage, JSON.parse(cover), docs.map(storedRefund));
+    return new Book(storage, JSON.parse(cover), docs.map(storedRefund), null);
   }
 
   /** Creates the tables and the cover. */
   static create(storage: LedgerStorage, cover: Cover): Book {
     storage.sql.exec("CREATE TABLE refunds (seq INTEGER PRIMARY KEY, doc TEXT NOT NULL)");
     storage.sql.exec("CREATE TABLE outbox (id INTEGER PRIMARY KEY, event TEXT NOT NULL)");
-    const book = new Book(storage, cover, []);
+    const book = new Book(storage, cover, [], []);
     book.saveCover(cover);
     return book;
   }
@@ -175,19 +186,28 @@ export class Book {
   }
 
   addEvent(event: Event): void {
-    this.#storage.sql.exec("INSERT INTO outbox (event) VALUES (?)", JSON.stringify(event));
+    const waiting = this.#waiting();
+    const id = (waiting.at(-1)?.id ?? 0) + 1;
+    this.#storage.sql.exec("INSERT INTO outbox (id, event) VALUES (?, ?)", id, JSON.stringify(event));
+    waiting.push({ id, event });
   }
 
   /** The oldest undelivered events. */
-  outbox(limit: number): { id: number; event: Event }[] {
-    const rows = this.#storage.sql.exec("SELECT id, event FROM outbox ORDER BY id LIMIT ?", limit).toArray();
-    return rows.map((row) => ({ id: row.id as number, event: JSON.parse(row.event as string) }));
+  outbox(limit: number): Waiting[] {
+    return this.#waiting().slice(0, limit);
   }
 
-  dropEvents(ids: number[]): void {
-    this.#storage.sql.exec(
-      "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
-      JSON.stringify(ids),
-    );
+  /** D1 has the events up to this one. Statements are compiled anew for each ledger: the simpler, the cheaper. */
+  dropEvents(upTo: number): void {
+    this.#storage.sql.exec("DELETE FROM outbox WHERE id <= ?", upTo);
+    this.#outbox = this.#waiting().filter(({ id }) => id > upTo);
+  }
+
+  #waiting(): Waiting[] {
+    this.#outbox ??= this.#storage.sql
+      .exec("SELECT id, event FROM outbox ORDER BY id")
+      .toArray()
+      .map((row) => ({ id: row.id as number, event: JSON.parse(row.event as string) }));
+    return this.#outbox;
   }
 }

@@ -1,16 +1,19 @@
-// The Durable Object around a charge's ledger: a shell that gives the logic its storage, its timers and its ways out.
+// The Durable Object around a charge's ledger: a shell that gives the logic its storage. No call comes before that is loaded.
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
-import { Ledger } from "./ledger.ts";
+import { ledgers } from "../parts.ts";
+import type { Ledger } from "./ledger.ts";
 import type * as Calls from "./ledger-calls.ts";
-import { portsOf } from "./ledger-platform.ts";
 
 export class ChargeLedger extends DurableObject<Env> implements Calls.LedgerSurface {
-  readonly #ledger: Ledger;
+  #ledger!: Ledger;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#ledger = new Ledger(portsOf(ctx, () => this.env));
+    const opened = ledgers.use(({ openLedger }) => {
+      this.#ledger = openLedger(ctx, () => this.env);
+    });
+    if (opened !== undefined) ctx.blockConcurrencyWhile(() => opened);
   }
 
   create(call: Calls.CreateCall) {

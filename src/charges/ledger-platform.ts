@@ -10,8 +10,14 @@ import { wakeBatches } from "../reconciliation/wake-commands.ts";
 import { isFinal } from "../refunds/refund.ts";
 import { wakeDeliveries } from "../webhooks/wake.ts";
 import { flushToD1 } from "./flush.ts";
+import { Ledger } from "./ledger.ts";
 import type { FlushBatch, FlushReceipt, LedgerPorts } from "./ledger-ports.ts";
 import { findHydration } from "./repository.ts";
+
+/** The ledger of the charge that an object is for. */
+export function openLedger(ctx: DurableObjectState, env: () => Env): Ledger {
+  return new Ledger(portsOf(ctx, env));
+}
 
 /** `env` is asked for at each use: a test may exchange a binding while the object lives. */
 export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
@@ -22,6 +28,7 @@ export function portsOf(ctx: DurableObjectState, env: () => Env): LedgerPorts {
       transactionSync: (work) => storage.transactionSync(work),
       // Its promise only says that the write is durable, which the output gate waits for anyway.
       setAlarm: (at) => void storage.setAlarm(at),
+      deleteAlarm: () => void storage.deleteAlarm(),
     },
     now: () => Date.now(),
     random: (count) => crypto.getRandomValues(new Uint8Array(count)),

@@ -18,6 +18,8 @@ export interface LedgerStorage {
   transactionSync<T>(work: () => T): T;
   /** Replaces the one alarm of this object; ms since the epoch. */
   setAlarm(at: number): void;
+  /** There is none any more. */
+  deleteAlarm(): void;
 }
 
 /** What the ledger tells D1. Everything in it is already durable in the ledger. */

@@ -8,8 +8,8 @@ import { invalid, ProblemError } from "../http/problem.ts";
 import { json, jsonText, type Route, route } from "../http/registry.ts";
 import { errorSchema, listObject, listSchema, plainText } from "../http/wire.ts";
 import { log } from "../log.ts";
+import { ledgerFingerprint } from "./ledger-namespace.ts";
 import { adoptCharge, exportLedger, rebuildCharges, rebuildLedgers } from "./operate-ledgers.ts";
-import { ledgerFingerprint } from "./own-ledgers.ts";
 import { adoptLedgerNamespace } from "./repository.ts";
 import { chargeSchema } from "./schema.ts";
 

@@ -80,6 +80,7 @@ export class Ledger implements LedgerSurface {
       enter: (hydration) => this.#enter(hydration),
       write: (work) => this.#write(work),
       arm: () => this.#alarm.arm(),
+      disarm: () => this.#alarm.disarm(),
       addEvents: (book, refund, types) => this.#addEvents(book, refund, types),
     };
     this.#projector = new Projector(ports, books);
@@ -288,7 +289,7 @@ export class Ledger implements LedgerSurface {
       this.#ports.alert("alarm_failed", { error: nameOf(error) });
     }
     try {
-      if (this.#enter({ alarm: true }) !== null) this.#alarm.armExactly();
+      if (this.#enter({ alarm: true }) !== null) this.#alarm.settle();
     } catch (error) {
       this.#forget();
       this.#ports.alert("alarm_not_set", { error: nameOf(error) });

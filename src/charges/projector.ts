@@ -16,7 +16,8 @@ const ROUNDS_MAX = 50;
 
 interface Batch {
   flush: FlushBatch;
-  outbox: number[];
+  /** The last event in it. */
+  outbox: number;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -99,7 +100,7 @@ export class Projector {
     };
     return {
       flush,
-      outbox: outbox.map(({ id }) => id),
+      outbox: outbox.at(-1)?.id ?? 0,
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -109,7 +110,7 @@ export class Projector {
     this.#books.write(() => {
       const book = this.#books.enter();
       if (book === null) return;
-      book.dropEvents(batch.outbox);
+      if (batch.outbox > 0) book.dropEvents(batch.outbox);
       for (const sent of batch.complete ? batch.flush.refunds : []) {
         const refund = book.find(sent.id);
         if (refund === undefined || sent.version <= refund.synced) continue;
@@ -125,6 +126,7 @@ export class Projector {
           syncDueAt: cover.charge.version > synced ? cover.syncDueAt : null,
         });
       }
+      this.#books.disarm();
     });
   }
 

@@ -9,7 +9,7 @@ import { derivedId } from "../ids.ts";
 import { type Charge, isChargeId } from "./charge.ts";
 import { CALL, type ChargeChange, type HeldPayment, type RecordAnswer } from "./ledger-calls.ts";
 import { askLedger } from "./ledger-client.ts";
-import { ledgerFingerprint } from "./own-ledgers.ts";
+import { ledgerFingerprint } from "./ledger-namespace.ts";
 import {
   claimPayment,
   findCharge,

@@ -30,7 +30,7 @@ export const chargeRoutes: Route[] = [
     body: recordChargeSchema,
     answers: { 200: chargeSchema, 400: errorSchema },
     async handler({ c, body }) {
-      return jsonText(await recordCharge(c.env, c.var.principal, body, Date.now()));
+      return jsonText(await recordCharge(c.env, c.get("principal"), body, Date.now()));
     },
   }),
   route({
@@ -64,7 +64,7 @@ export const chargeRoutes: Route[] = [
     params,
     answers: { 200: chargeSchema, 404: errorSchema },
     async handler({ c, params: { charge } }) {
-      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "charge" });
+      const answer = await readCharge(c.env, c.get("principal"), charge, { kind: "charge" });
       if ("missing" in answer) throw new ProblemError({ code: "not_found", object: "charge", id: charge });
       return jsonText(answer.ok);
     },

@@ -1,13 +1,7 @@
 // The one way to a database: a function of (app, mode), so that test data on its own database, or several
 // databases, is a change of this file and of configuration alone.
 import { type DrizzleD1Database, drizzle } from "drizzle-orm/d1";
-
-/** A batch that failed; Drizzle wraps the failures of single queries itself. The cause is not in the message. */
-export class DatabaseError extends Error {
-  constructor(cause: unknown) {
-    super("the database failed", { cause });
-  }
-}
+import { DatabaseError } from "./database-error.ts";
 
 export type Database = DrizzleD1Database<Record<string, never>> & { $client: D1Database };
 

@@ -1,30 +1,40 @@
 // From the bytes of a body to an object. Decided by Content-Type alone; a body that nobody can read is refused, never
 // taken for an empty one: with `amount` optional that would be a full refund.
 import { ProblemError } from "./problem.ts";
-import { isStorableDeep } from "./wire.ts";
+import { isStorableDeep } from "./storable.ts";
 
 export const BODY_BYTES_MAX = 64 * 1024;
 /** A body that is too large is read on, and forgotten, up to here: a proxy may not pass on an answer before it is sent. */
 const DRAINED_BYTES_MAX = 4 * 1024 * 1024;
 const FORM_DEPTH_MAX = 5;
 
-/** Reads a body, counting as it streams: clients send chunked bodies without a length. */
+/** Reads a body; one that comes with its length, as most do, in one go. */
 export async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  if (Number(request.headers.get("Content-Length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+  const length = Number(request.headers.get("Content-Length") ?? Number.NaN);
+  if (length > BODY_BYTES_MAX) throw tooLarge();
   if (request.body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+  let body: Uint8Array<ArrayBuffer> | null;
   try {
-    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-      size += chunk.byteLength;
-      if (size > DRAINED_BYTES_MAX) break;
-      if (size <= BODY_BYTES_MAX) chunks.push(chunk);
-    }
+    const isChunked = Number.isNaN(length);
+    body = isChunked ? await readStream(request.body) : new Uint8Array(await request.arrayBuffer());
   } catch {
     // The client went away or sent chunks that are none: what came is not what was meant, and no failure of ours.
     throw new ProblemError({ code: "malformed_body", reason: "cut_off" });
   }
-  if (size > BODY_BYTES_MAX) throw tooLarge();
+  if (body === null || body.byteLength > BODY_BYTES_MAX) throw tooLarge();
+  return body;
+}
+
+/** Reads a chunked body, counting as it streams: nobody knows how long it is. Null when it is too large. */
+async function readStream(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer> | null> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.byteLength;
+    if (size > DRAINED_BYTES_MAX) break;
+    if (size <= BODY_BYTES_MAX) chunks.push(chunk);
+  }
+  if (size > BODY_BYTES_MAX) return null;
   const body = new Uint8Array(size);
   let offset = 0;
   for (const chunk of chunks) {
@@ -63,9 +73,11 @@ export function decodeBody(bytes: Uint8Array, contentType: string | null): Decod
   return { value, form };
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 function decodeText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw new ProblemError({ code: "malformed_body", reason: "utf8" });
   }

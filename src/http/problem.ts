@@ -68,6 +68,8 @@ export type Problem =
   | { code: "wrong_namespace" }
   | { code: "internal" };
 
+const V8_ERROR = Error as ErrorConstructor & { stackTraceLimit: number };
+
 /**
  * Thrown anywhere below a route; rendered by the app's error handler. It has no stack: a problem is an answer, whose place
  * in the code nobody asks for, and to note that place costs more than most refusals do.
@@ -76,10 +78,10 @@ export class ProblemError extends Error {
   readonly problem: Problem;
 
   constructor(problem: Problem) {
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
+    const { stackTraceLimit } = V8_ERROR;
+    V8_ERROR.stackTraceLimit = 0;
     super(problem.code);
-    Error.stackTraceLimit = stackTraceLimit;
+    V8_ERROR.stackTraceLimit = stackTraceLimit;
     this.problem = problem;
   }
 }

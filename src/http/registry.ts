@@ -87,9 +87,7 @@ export function route<
   query?: Query;
   body?: Body;
   answers: Record<number, z.ZodType>;
-  handler: (
-    context: RouteContext<Output<Params>, Output<Query>, Output<Body>>,
-  ) => Promise<Answer> | Answer;
+  handler: (context: RouteContext<Output<Params>, Output<Query>, Output<Body>>) => Promise<Answer> | Answer;
 }): Route {
   return { ...spec, own: spec.own ?? false } as Route;
 }

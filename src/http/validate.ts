@@ -9,13 +9,16 @@ import type { AppEnv } from "./registry.ts";
 type Failure = { success: boolean; error?: z.core.$ZodError };
 
 export function validate(target: "param" | "query", schema: z.ZodObject): MiddlewareHandler<AppEnv> {
-  return zValidator(target, schema, (result) => refuse(result, result.data));
+  const hook = (result: Failure & { data?: unknown }) => refuse(result, result.data);
+  // No schema of ours needs to wait for anything, and zod is quicker where it need not.
+  return zValidator(target, schema, hook, { validationFunction: (s, value) => s.safeParse(value) as never });
 }
 
 export function validateBody(schema: z.ZodType): MiddlewareHandler<AppEnv> {
   const readForm = formReader(schema);
   return (c, next) => {
-    const body = c.var.form ? readForm(c.var.body) : c.var.body;
+    const given = c.get("body");
+    const body = c.get("form") ? readForm(given) : given;
     const hook = (result: Failure) => refuse(result, body);
     return zValidator("json", schema, hook, { validationFunction: (s) => s.safeParse(body) as never })(
       c as never,

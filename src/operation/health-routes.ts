@@ -4,7 +4,6 @@
 import { Hono } from "hono";
 import { type AppEnv, json } from "../http/registry.ts";
 import { respond } from "../http/respond.ts";
-import { findFailing } from "./readiness.ts";
 
 const RETRY_SECONDS = "5";
 
@@ -16,6 +15,7 @@ healthRoutes.get("/healthz", (c) => {
 });
 
 healthRoutes.get("/readyz", async (c) => {
+  const { findFailing } = await import("./readiness.ts");
   const failing = await findFailing(c.env);
   if (failing.length === 0) return respond(c, json({ status: "ready" }));
   const unavailable = json({ status: "unavailable", failing }, { "Retry-After": RETRY_SECONDS });

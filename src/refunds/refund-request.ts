@@ -23,13 +23,13 @@ export function readRefundRequest(c: Context<AppEnv>, charge: string, body: Crea
     charge,
     body,
     idempotencyKey: key.key,
-    rawBody: c.var.rawBody,
-    signature: c.var.signature,
+    rawBody: c.get("rawBody"),
+    signature: c.get("signature"),
     timestamp: timestamp !== undefined && /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : null,
     pingpp: /^Pingpp\b/i.test(c.req.header("User-Agent") ?? ""),
     waitMs: waitMsOf(c.req.header("Prefer")),
-    language: c.var.language,
-    requestId: c.var.requestId,
+    language: c.get("language"),
+    requestId: c.get("requestId"),
     requestedAt: Date.now(),
   };
 }

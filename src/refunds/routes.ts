@@ -24,10 +24,10 @@ export const refundRoutes: Route[] = [
     body: createRefundSchema,
     answers: { 200: refundSchema, 400: errorSchema, 402: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, body }) {
-      if (body.amount === undefined) refuseUnknownFields(c.var.body);
+      if (body.amount === undefined) refuseUnknownFields(c.get("body"));
       const request = readRefundRequest(c, charge, body);
       const random = (count: number) => crypto.getRandomValues(new Uint8Array(count));
-      const { refund, replayed } = await createRefund(c.env, c.var.principal, request, random);
+      const { refund, replayed } = await createRefund(c.env, c.get("principal"), request, random);
       return jsonText(refund, replayed === false ? {} : { "Idempotent-Replayed": String(replayed) });
     },
   }),
@@ -41,13 +41,13 @@ export const refundRoutes: Route[] = [
     query: z.object({ ...pageQuery(999_999_999, 10), attention: z.enum(["any", ...ATTENTIONS]).optional() }),
     answers: { 200: listSchema(refundSchema), 400: errorSchema, 404: errorSchema },
     async handler({ c, params: { charge }, query }) {
-      const max = c.var.principal.settings.list_limit_max;
+      const max = c.get("principal").settings.list_limit_max;
       // A smaller maximum than the default must not refuse whoever asks for no limit.
       const limit = c.req.query("limit") === undefined ? Math.min(query.limit, max) : query.limit;
       if (limit > max) throw invalid("limit", `不能大于 ${max}`, `it must be at most ${max}`);
       const { attention } = query;
       const page = { ...pageOf({ ...query, limit }), ...(attention === undefined ? {} : { attention }) };
-      const answer = await readCharge(c.env, c.var.principal, charge, { kind: "page", page });
+      const answer = await readCharge(c.env, c.get("principal"), charge, { kind: "page", page });
       if ("ok" in answer) return jsonText(answer.ok);
       const cursor = answer.missing === "ending_before" ? page.endingBefore : page.startingAfter;
       throw unknownCursor(answer.missing, cursor ?? "");
@@ -61,7 +61,7 @@ export const refundRoutes: Route[] = [
     params: ofRefund,
     answers: { 200: refundSchema, 404: errorSchema },
     async handler({ c, params }) {
-      return jsonText(await readRefund(c.env, c.var.principal, params));
+      return jsonText(await readRefund(c.env, c.get("principal"), params));
     },
   }),
 ];

@@ -3,7 +3,8 @@
 import * as z from "zod";
 import { rangeQuery } from "../http/pagination.ts";
 import { invalid } from "../http/problem.ts";
-import { isStorable, listSchema, plainText } from "../http/wire.ts";
+import { isStorable } from "../http/storable.ts";
+import { listSchema, plainText } from "../http/wire.ts";
 import type { Sort, SortKey } from "./search.ts";
 import { wordsOf } from "./terms.ts";
 

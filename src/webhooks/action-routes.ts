@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { database } from "../db/client.ts";
 import { invalid, ProblemError } from "../http/problem.ts";
-import { json, type Route, type RouteContext, route } from "../http/registry.ts";
+import { type Answer, json, type Route, type RouteContext, route } from "../http/registry.ts";
 import { errorSchema } from "../http/wire.ts";
 import { isId } from "../ids.ts";
 import { attemptDelivery } from "./attempt-delivery.ts";

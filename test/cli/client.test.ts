@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Client } from "../../cli/client.ts";
 import { listen } from "../../cli/listen.ts";
 import { isOwnRoute } from "../../cli/signing.ts";
-import { routes } from "../../src/app.ts";
+import { routes } from "../../src/routes.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { billOf } from "../../bench/cost.ts";
 import { COUNTERS, type Counter, type Counts } from "../../bench/counters.ts";
 import { type Case, type Counted, countWork } from "../../bench/counts.ts";
 
@@ -80,21 +81,25 @@ describe("from the request to the end of all work", () => {
   test.each(["create", "create-more", "create-async"] as const)(
     "%s is told to D1 in one batch, with one commit that remembers it",
     (name) => {
-      const { "alarm runs": _, "alarms set": __, ...rest } = work(total(name));
+      const { "alarms set": _, "alarms deleted": __, ...rest } = work(total(name));
       expect(rest).toEqual({ "ledger calls": 1, "ledger commits": 3, "D1 calls": 1 });
     },
   );
 
-  test("the alarm, when it rings, finds nothing to do and is not set again", () => {
-    expect(total("create")).toMatchObject({ "alarms set": 1, "alarm runs": 1 });
-    expect(total("create-more")).toMatchObject({ "alarms set": 0, "alarm runs": 0 });
+  test("the first refund takes its alarm back when all is done; those that follow keep theirs", () => {
+    expect(total("create")).toMatchObject({ "alarms set": 1, "alarms deleted": 1, "alarm runs": 0 });
+    expect(total("create-more")).toMatchObject({ "alarms set": 0, "alarms deleted": 0 });
   });
 
-  test("with an endpoint, one message more is sent; its delivery is two calls of D1", () => {
+  test("the twentieth refund of a charge is as much work as the third", () => {
+    expect(total("create-twentieth")).toEqual(total("create-more"));
+  });
+
+  test("with an endpoint, one message more is sent; its delivery is three calls of D1", () => {
     const [withIt, without] = [total("with-endpoint"), total("create")];
     const added = COUNTERS.map((counter): [Counter, number] => [counter, withIt[counter] - without[counter]]);
     expect(work(Object.fromEntries(added) as Counts)).toEqual({
-      ...{ "queue sends": 1, "queue messages": 1, "queue consumer runs": 1, "D1 calls": 2 },
+      ...{ "queue sends": 1, "queue messages": 1, "queue consumer runs": 1, "D1 calls": 3 },
     });
   });
 
@@ -113,4 +118,13 @@ describe("from the request to the end of all work", () => {
   ] as const)("%s: %s are no more than %i", (name, counter, most) => {
     expect(total(name)[counter]).toBeLessThanOrEqual(most);
   });
+});
+
+test.each([
+  ["create", 35],
+  ["with-endpoint", 50],
+  ["retrieve", 0.5],
+] as const)("a million times %s is billed no more than %d USD, CPU time aside", (name, most) => {
+  const { usd } = billOf(name, of(name));
+  expect(usd.reduce((sum, part) => sum + part, 0)).toBeLessThanOrEqual(most);
 });

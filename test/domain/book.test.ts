@@ -20,6 +20,7 @@ function memory(): LedgerStorage {
     },
     transactionSync: (work) => work(),
     setAlarm: () => {},
+    deleteAlarm: () => {},
   };
 }
 

@@ -173,6 +173,7 @@ class Story {
       sql: { exec: alive((query, ...bindings) => storage.sql.exec(query, ...bindings)) },
       transactionSync: alive((work) => storage.transactionSync(work)),
       setAlarm: alive((at) => storage.setAlarm(at)),
+      deleteAlarm: alive(() => storage.deleteAlarm()),
     };
     this.#kill = () => {
       isDead = true;

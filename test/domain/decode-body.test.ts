@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BODY_BYTES_MAX, type Decoded, decodeBody, readBody } from "../../src/http/decode-body.ts";
 import { type Problem, ProblemError, renderProblem } from "../../src/http/problem.ts";
-import { isStorableDeep } from "../../src/http/wire.ts";
+import { isStorableDeep } from "../../src/http/storable.ts";
 
 const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded";

@@ -7,11 +7,11 @@ import { dirname, join } from "node:path";
 import { is } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
-import { routes } from "../../src/app.ts";
 import { DEFAULT_SETTINGS } from "../../src/apps/schema.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import * as schema from "../../src/db/schema.ts";
 import { EVENT_TYPES } from "../../src/events/event.ts";
+import { routes } from "../../src/routes.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");

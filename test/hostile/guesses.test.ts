@@ -1,9 +1,9 @@
 // Guessed ids (S3): each is a 404 that costs nothing lasting, on every route that takes one.
 import { exports } from "cloudflare:workers";
 import { afterAll, expect, it, vi } from "vitest";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import { mintId } from "../../src/ids.ts";
+import { routes } from "../../src/routes.ts";
 import { ledgersInUse, storedRows } from "../books.ts";
 import { bodyOf, expectError, GUESSES, paramsOf, pathOf } from "../exam.ts";
 import { type Answer, BASE, type ErrorObject, random, TestApp } from "../harness.ts";

@@ -1,8 +1,9 @@
 // From a seed and an index to a request: a route of the registry, a request that it would accept, and what is broken
 // about it. The same seed and index break the same things; ids differ from run to run.
-import { routes } from "../../src/app.ts";
+
 import type { Route } from "../../src/http/registry.ts";
 import { randomToken } from "../../src/ids.ts";
+import { routes } from "../../src/routes.ts";
 import { Dice } from "../emulators/dice.ts";
 import { GUESSES, nameOf } from "../exam.ts";
 import { BODY_BREAKS, type Break } from "./break-body.ts";

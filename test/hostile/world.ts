@@ -1,9 +1,9 @@
 // Two tenants with objects of every kind in both modes, and words planted in all of them: whoever is told a word of
 // somebody else's has been told too much.
 import { env } from "cloudflare:workers";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import { mintId, randomToken } from "../../src/ids.ts";
+import { routes } from "../../src/routes.ts";
 import { addDelivery, GUESSES } from "../exam.ts";
 import { eventually, random, shareOneKeyPair, TestApp } from "../harness.ts";
 import type { Caller } from "./draft.ts";

@@ -13,8 +13,8 @@ import { SAMPLES } from "../../scripts/openapi/problem-samples.ts";
 import { errorsOf, nameOf } from "../../scripts/openapi/problems.ts";
 import { nameSchemas } from "../../scripts/openapi/schemas.ts";
 import { HEADERS, INTRODUCTION, RESPONSES, SECURITY, TITLE } from "../../scripts/openapi/texts.ts";
-import { routes } from "../../src/app.ts";
 import { decodeBody } from "../../src/http/decode-body.ts";
+import { routes } from "../../src/routes.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 const read = (file: string) => readFileSync(join(PROJECT, file), "utf8");

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { routes } from "../../src/app.ts";
+import { routes } from "../../src/routes.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 const read = (file: string) => readFileSync(join(PROJECT, file), "utf8");

@@ -2,11 +2,11 @@
 
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import type { ChargeObject } from "../../src/charges/schema.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
+import { routes } from "../../src/routes.ts";
 import { storedRows } from "../books.ts";
 import {
   addBatch,

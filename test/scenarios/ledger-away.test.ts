@@ -1,11 +1,11 @@
 // A charge's ledger cannot be reached, or is of another version than the Worker: a no is said only when nothing can have
 // happened, and what may have happened is promised and kept, once.
 import { describe, expect, it, vi } from "vitest";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import type { LedgerSurface } from "../../src/charges/ledger-calls.ts";
 import { ChargeLedger } from "../../src/index.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
+import { routes } from "../../src/routes.ts";
 import { storedRows } from "../books.ts";
 import { bodyOf, expectError, expectNothingStored, GUESSES, nameOf, pathOf } from "../exam.ts";
 import { type Answer, type ErrorObject, eventually, TestApp } from "../harness.ts";

@@ -2,10 +2,10 @@
 // of it: not of requests that are right, nor of those that are wrong, nor while D1 or the ledgers fail.
 import { env, exports } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import { database } from "../../src/db/client.ts";
 import { findRefund } from "../../src/refunds/repository.ts";
+import { routes } from "../../src/routes.ts";
 import { GUESSES, nameOf, pathOf } from "../exam.ts";
 import { BASE, TestApp } from "../harness.ts";
 import { d1, endOutages, hurry, ledgers } from "./outage.ts";

@@ -3,10 +3,10 @@
 import { createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
-import { ledgerFingerprint } from "../../src/charges/own-ledgers.ts";
+import { ledgerFingerprint } from "../../src/charges/ledger-namespace.ts";
 import worker from "../../src/index.ts";
+import { routes } from "../../src/routes.ts";
 import { bodyOf, expectError, expectNothingStored, GUESSES, nameOf, pathOf } from "../exam.ts";
 import { type ErrorObject, eventually, TestApp } from "../harness.ts";
 import { stripeInTheTest } from "../worker/stripe-books.ts";

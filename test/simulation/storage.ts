@@ -121,6 +121,12 @@ export function openStorage(disk: Disk, hooks: StorageHooks): LedgerStorage {
       disk.alarmLost = false;
       if (depth === 0) hooks.alarmSet();
     },
+    deleteAlarm() {
+      hooks.check();
+      disk.alarmAt = null;
+      disk.alarmSetInRun = false;
+      disk.alarmLost = false;
+    },
     transactionSync<T>(work: () => T): T {
       hooks.check();
       const alarm = { at: disk.alarmAt, lost: disk.alarmLost };

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { CALL, type CreateAnswer } from "../../src/charges/ledger-calls.ts";
-import { ledgerFingerprint } from "../../src/charges/own-ledgers.ts";
+import { ledgerFingerprint } from "../../src/charges/ledger-namespace.ts";
 import { type ErrorObject, eventually, TestApp } from "../harness.ts";
 
 describe("a charge's ledger", () => {

@@ -3,12 +3,12 @@
 import { env } from "cloudflare:workers";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { errorsOf } from "../../scripts/openapi/problems.ts";
-import { routes } from "../../src/app.ts";
 import { SCOPES } from "../../src/auth/scope.ts";
 import type { ChargeObject } from "../../src/charges/schema.ts";
 import type { Route } from "../../src/http/registry.ts";
 import { mintId } from "../../src/ids.ts";
 import type { RefundObject } from "../../src/refunds/schema.ts";
+import { routes } from "../../src/routes.ts";
 import {
   addBatch,
   addDelivery,

@@ -5,19 +5,19 @@
 import { randomToken } from "../../ids.ts";
 import type { FailureCode } from "../../refunds/refund.ts";
 import { boundedBytes } from "../bounded-answer.ts";
-import {
-  type AccountCheck,
-  type Channel,
-  type ChannelAccount,
-  type ConnectorPorts,
-  channelRules,
-  type Payment,
-  type PaymentCheck,
-  type RefundOrder,
-  type Verdict,
+import type {
+  AccountCheck,
+  Channel,
+  ChannelAccount,
+  ConnectorPorts,
+  Payment,
+  PaymentCheck,
+  RefundOrder,
+  Verdict,
 } from "../channel.ts";
 import { type Access, accessOf, readCredentials } from "./credentials.ts";
 import { meaningOf } from "./error-codes.ts";
+import { alipayFacts } from "./facts.ts";
 import { noticeAnswer, readNotice } from "./notice.ts";
 import {
   PAYMENT_QUERY_PATH,
@@ -34,8 +34,6 @@ import {
   currencyRefused,
   type ErrorWords,
   notConfigured,
-  SETTLING_MS,
-  SPACING_MS,
   unknown,
   verdictOfError,
   verdictOfQuery,
@@ -184,12 +182,7 @@ export function alipay(ports: ConnectorPorts): Channel {
   }
 
   return {
-    facts: ({ channel }) => ({
-      ...channelRules(channel),
-      spacingMs: SPACING_MS,
-      settlingMs: SETTLING_MS,
-      keysProveMerchant: true,
-    }),
+    facts: alipayFacts,
     refund,
     query,
     verifyPayment,

@@ -5,10 +5,6 @@ import { parseAmount } from "./amount.ts";
 import { beijingTime } from "./beijing-time.ts";
 import { meaningOf } from "./error-codes.ts";
 
-/** Two refunds of a trade must be 3 s apart when they arrive; one may leave up to 3 s after it was booked. */
-export const SPACING_MS = 6_000;
-/** A query sooner than this after the submission may miss it. */
-export const SETTLING_MS = 10_000;
 const CONFIGURATION_RETRY_MS = 3_600_000;
 const WORDS_MAX = 256;
 

@@ -3,20 +3,20 @@
 // sent again under its key, whatever became of it; later the list of the charge's refunds decides alone, and nothing
 // is sent any more. An hour lies between the two, in which nothing is sent and nothing is concluded: a list that is
 // read at its end was read long after the last submission was over.
-import {
-  type AccountCheck,
-  type Channel,
-  type ChannelAccount,
-  type ConnectorPorts,
-  channelRules,
-  type Payment,
-  type PaymentCheck,
-  type RefundOrder,
-  type Verdict,
+import type {
+  AccountCheck,
+  Channel,
+  ChannelAccount,
+  ConnectorPorts,
+  Payment,
+  PaymentCheck,
+  RefundOrder,
+  Verdict,
 } from "../channel.ts";
 import { fromStripeAmount, toStripeAmount } from "./amount.ts";
 import { type StripeAnswer, type StripeClient, stripeClient } from "./client.ts";
 import { parseCredentials, readCredentials, type StripeCredentials } from "./credentials.ts";
+import { stripeFacts } from "./facts.ts";
 import { readStripeNotice } from "./notice.ts";
 import {
   metadataForm,
@@ -49,8 +49,6 @@ const HOUR_MS = 3_600_000;
 const SENDABLE_MS = 23 * HOUR_MS;
 /** From this age on a list without the refund means that it was never made. */
 const CONCLUSIVE_MS = 24 * HOUR_MS;
-/** A repeat under the key cannot pay twice, so it need not wait for long. */
-const SETTLING_MS = 10_000;
 const THROTTLED_MS = 2_000;
 const ATTENTION_ASK_MS = 24 * HOUR_MS;
 /** Clocks may differ: a refund made up to so long before our first submission may be ours. */
@@ -85,7 +83,7 @@ export function stripe(ports: ConnectorPorts): Channel {
   };
 
   return {
-    facts: ({ channel }) => ({ ...channelRules(channel), spacingMs: 0, settlingMs: SETTLING_MS }),
+    facts: stripeFacts,
 
     async refund(order, account, now, signal) {
       const payment = paymentIn(order.transactionNo);

@@ -3,31 +3,23 @@
 
 import { randomToken } from "../../ids.ts";
 import { boundedBytes } from "../bounded-answer.ts";
-import {
-  type AccountCheck,
-  type Channel,
-  type ChannelAccount,
-  type ConnectorPorts,
-  channelRules,
-  type Payment,
-  type PaymentCheck,
-  type RefundOrder,
-  type Verdict,
+import type {
+  AccountCheck,
+  Channel,
+  ChannelAccount,
+  ConnectorPorts,
+  Payment,
+  PaymentCheck,
+  RefundOrder,
+  Verdict,
 } from "../channel.ts";
 import { type Access, accessOf, readCredentials } from "./credentials.ts";
+import { wechatpayFacts } from "./facts.ts";
 import { noticeAnswer, parsed, readNotice } from "./notice.ts";
 import { paymentPath, REFUNDS_PATH, refundPath, submissionOf } from "./order.ts";
 import { errorSchema, type PaymentAnswer, paymentAnswerSchema, refundAnswerSchema } from "./schema.ts";
 import { authorization, signatureFault } from "./signature.ts";
-import {
-  type ErrorWords,
-  notSent,
-  refusedCurrency,
-  SETTLING_MS,
-  SPACING_MS,
-  verdictOfError,
-  verdictOfRefund,
-} from "./verdict.ts";
+import { type ErrorWords, notSent, refusedCurrency, verdictOfError, verdictOfRefund } from "./verdict.ts";
 
 const ANSWER_BYTES_MAX = 65_536;
 const THROTTLED_MS = 5_000;
@@ -174,12 +166,7 @@ export function wechatpay(ports: ConnectorPorts): Channel {
   }
 
   return {
-    facts: ({ channel }) => ({
-      ...channelRules(channel),
-      spacingMs: SPACING_MS,
-      settlingMs: SETTLING_MS,
-      keysProveMerchant: true,
-    }),
+    facts: wechatpayFacts,
     refund,
     query,
     verifyPayment,

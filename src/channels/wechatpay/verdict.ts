@@ -20,10 +20,6 @@ export interface ErrorWords {
   message: string;
 }
 
-/** How long after a submission a "not found" begins to mean something: WeChat asks not to query within a minute. */
-export const SETTLING_MS = 60_000;
-/** Two refunds of a payment must be a minute apart when they arrive; one may leave up to 3 s after it was booked. */
-export const SPACING_MS = 63_000;
 const CONFIGURATION_RETRY_MS = 3_600_000;
 const WORDS_MAX = 256;
 
