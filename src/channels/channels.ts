@@ -92,6 +92,8 @@ export function channelFor(name: string, livemode: boolean, env: ChannelEnv): Ch
     query: async (...asked) => await part.use((connect) => connect(ports).query(...asked)),
     verifyPayment: async (...asked) =>
       (await part.use((connect) => connect(ports).verifyPayment?.(...asked))) ?? { kind: "unknown" },
+    check: async (...asked) =>
+      (await part.use((connect) => connect(ports).check?.(...asked))) ?? { kind: "unknown", words: "" },
   };
 }
 

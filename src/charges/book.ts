@@ -129,20 +129,6 @@ export class Book {
     return highest + 1;
   }
 
-  /** Grows with every change of the charge or of one of its refunds; guards the charge's row in D1. */
-  get version(): number {
-    let version = this.#cover.charge.version;
-    for (const refund of this.#refunds.values()) version += refund.version;
-    return version;
-  }
-
-  /** The version that D1 has at least, if it has not forgotten: no more than what it was told. */
-  get told(): number {
-    let version = this.#cover.synced;
-    for (const refund of this.#refunds.values()) version += refund.synced;
-    return version;
-  }
-
   saveCover(cover: Cover): void {
     this.#storage.sql.exec("INSERT OR REPLACE INTO refunds (seq, doc) VALUES (0, ?)", JSON.stringify(cover));
     this.#cover = cover;

@@ -27,9 +27,9 @@ export interface FlushBatch {
   charge: Charge;
   /** The charge's own version that D1 has. */
   synced: number;
-  /** Grows with every change of the charge or its refunds: guards the charge's row. */
+  /** What D1 will have: the charge's version and those of its refunds in all. Guards the charge's row. */
   version: number;
-  /** The version that D1 must have had before, or it has forgotten what it was told. */
+  /** What D1 must have before; if it has less, it has forgotten, and the charge's row stays as it is to show that. */
   told: number;
   balance: Balance;
   freeze: Freeze | null;
@@ -46,9 +46,11 @@ export interface FlushBatch {
  * than it was told before, that D1 was.
  */
 export interface FlushReceipt {
-  /** The charge's; 0 when D1 did not have it. */
+  /** The charge's version and those of its refunds; 0 when D1 did not have the charge. */
   version: number;
-  /** How many refunds of the charge D1 had that the ledger does not know. */
+  /** Those of the refunds. */
+  versions: number;
+  /** How many refunds D1 had that the ledger does not know. */
   strangers: number;
 }
 

@@ -9,6 +9,8 @@ import type { FlushBatch, FlushReceipt, LedgerPorts } from "./ledger-ports.ts";
 
 const TIMEOUT_MS = 10_000;
 const BACKOFF_MS = [2_000, 5_000, 15_000, 60_000, 300_000] as const;
+/** A ledger that told D1 something so lately waits as long before it does again. */
+const GATHER_MS = 20;
 const EVENTS_MAX = 100;
 const REFUNDS_MAX = 50;
 /** Bounds one run; a rest is left to the alarm. */
@@ -18,6 +20,8 @@ interface Batch {
   flush: FlushBatch;
   /** The last event in it. */
   outbox: number;
+  /** What the ledger itself knows of, as a receipt tells it. */
+  known: Pick<FlushReceipt, "version" | "versions">;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -27,6 +31,8 @@ export class Projector {
   readonly #books: Books;
   #running: Promise<void> | null = null;
   #failures = 0;
+  /** When D1 was told last, ms. */
+  #toldAt = 0;
   /** Until when D1 is left alone after a failure, ms. */
   retryAt = 0;
 
@@ -42,18 +48,20 @@ export class Projector {
   }
 
   async #run(): Promise<void> {
-    // Not before the caller holds the promise: the end of the run must come after its beginning is known.
-    await null;
     let retold = false;
     try {
+      // The answer to whoever changed something goes first, and what changes shortly after is told together.
+      const isBusy = this.#ports.now() < this.#toldAt + GATHER_MS;
+      await this.#ports.sleep(isBusy ? GATHER_MS : 0);
       for (let round = 0; round < ROUNDS_MAX && this.retryAt <= this.#ports.now(); round++) {
         const book = this.#books.enter();
         const batch = book === null ? null : this.#collect(book);
         if (batch === null) return;
         const receipt = await this.#inTime(this.#ports.flush(batch.flush));
         this.#failures = 0;
+        this.#toldAt = this.#ports.now();
         // Before the batch counts as told: should this fail, it is sent again, and what it showed is seen again.
-        if (isBehind(batch.flush, receipt)) await this.#catchUp();
+        if (isBehind(batch.known, receipt)) await this.#catchUp();
         this.#markSynced(batch);
         if (receipt.version < batch.flush.told && !retold) {
           retold = true;
@@ -85,11 +93,12 @@ export class Projector {
     const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
     if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
     const outbox = book.outbox(EVENTS_MAX);
+    const versions = versionsTold(book.refunds, new Set(book.refunds));
     const flush: FlushBatch = {
       charge: book.charge,
       synced: book.cover.synced,
-      version: book.version,
-      told: book.told,
+      version: book.charge.version + versionsTold(book.refunds, new Set(refunds)),
+      told: book.cover.synced + versionsTold(book.refunds, new Set()),
       balance: balanceOf(book.charge, book.refunds),
       freeze: book.cover.freeze,
       highestSeq: book.nextSeq - 1,
@@ -101,6 +110,7 @@ export class Projector {
     return {
       flush,
       outbox: outbox.at(-1)?.id ?? 0,
+      known: { version: book.charge.version + versions, versions },
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -197,7 +207,12 @@ export class Projector {
   }
 }
 
+/** The sum of the versions that D1 has of refunds once it is told of some of them. */
+function versionsTold(refunds: readonly Refund[], sent: ReadonlySet<Refund>): number {
+  return refunds.reduce((sum, refund) => sum + (sent.has(refund) ? refund.version : refund.synced), 0);
+}
+
 /** D1 knows what this ledger does not: the ledger was rolled back. */
-function isBehind({ version }: FlushBatch, receipt: FlushReceipt): boolean {
-  return receipt.version > version || receipt.strangers > 0;
+function isBehind(known: Batch["known"], held: FlushReceipt): boolean {
+  return held.version > known.version || held.versions > known.versions || held.strangers > 0;
 }

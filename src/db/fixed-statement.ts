@@ -46,15 +46,15 @@ export function parametersOf<Table extends SQLiteTable>(
   table: Table,
   rows: readonly Table["$inferSelect"][],
 ): string[] {
-  const columns = Object.entries(getTableColumns(table));
-  return pagesOf(
-    rows.map((row) =>
-      columns.map(([key, column]) => {
-        const value = (row as Record<string, unknown>)[key] ?? null;
-        return value === null ? null : column.mapToDriverValue(value);
-      }),
-    ),
-  );
+  return pagesOf(rows.map((row) => valuesOf(table, row)));
+}
+
+/** A row's values as D1 stores them, in the order of the columns. */
+export function valuesOf<Table extends SQLiteTable>(table: Table, row: Table["$inferSelect"]): unknown[] {
+  return Object.entries(getTableColumns(table)).map(([key, column]) => {
+    const value = (row as Record<string, unknown>)[key] ?? null;
+    return value === null ? null : column.mapToDriverValue(value);
+  });
 }
 
 /** Lists of values as JSON texts, as few as their length allows. */

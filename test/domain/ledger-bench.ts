@@ -72,7 +72,7 @@ export class Bench {
         this.flushes.push(batch);
         const version = this.#held ?? batch.told;
         this.#held = Math.max(version, batch.version);
-        return { version, strangers: 0 };
+        return { version, versions: 0, strangers: 0 };
       },
       projection: async () => null,
       alert: (kind) => this.alerts.push(kind),
@@ -88,8 +88,9 @@ export class Bench {
   /** Time passes; the alarm fires when it is due. */
   async pass(ms: number): Promise<void> {
     const until = this.clock.time + ms;
-    while (this.disk.alarmAt !== null && this.disk.alarmAt <= until) {
-      const at = Math.max(this.disk.alarmAt, this.clock.time);
+    const isDue = (alarmAt: number) => alarmAt - this.clock.now() + this.clock.time <= until;
+    while (this.disk.alarmAt !== null && isDue(this.disk.alarmAt)) {
+      const at = Math.max(this.disk.alarmAt - this.clock.now() + this.clock.time, this.clock.time);
       await this.clock.run(at);
       this.disk.alarmAt = null;
       await this.finish(this.ledger.alarm());

@@ -314,6 +314,7 @@ describe("before the first live submission", () => {
     bench.onCheck = async () => ({ kind: "unknown" });
     const { id } = await bench.refund();
     expect(await bench.stored(id)).toMatchObject({ state: "waiting", attention: null });
+    await bench.pass(100);
     bench.disk.exec("UPDATE refunds SET doc = json_set(doc, '$.created', ?) WHERE seq = 1", [
       (bench.clock.now() - 8 * DAY) / 1000,
     ]);
