@@ -66,7 +66,8 @@ export const refunds = sqliteTable(
       .on(t.app, t.livemode, t.approval, t.created, t.seq, t.id)
       .where(sql`${t.approval} is not null`),
     index("refunds_batch").on(t.batch).where(sql`${t.batch} is not null`),
-    index("refunds_due").on(t.dueAt),
+    // A refund that has ended has nothing due.
+    index("refunds_due").on(t.dueAt).where(sql`${t.dueAt} is not null`),
     // Across apps, for whoever watches how long refunds take.
     index("refunds_pending").on(t.created, t.app, t.livemode, t.id).where(sql`${t.status} = 'pending'`),
   ],
