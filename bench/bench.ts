@@ -4,6 +4,7 @@
 //   npm run bench -- counts            what a request does, counted exactly
 //   npm run bench -- cost              what of that the platform bills, and its price
 //   npm run bench -- scaling           whether a refund costs the same among ten thousand and a hundred thousand
+//   npm run bench -- outbox            the way from the ledgers to D1, straight or by a queue
 //   npm run bench -- size              the bundle and its start
 //   npm run bench -- webhooks          deliveries: their price and their lag
 //   npm run bench -- search            searches among a million refunds
@@ -28,6 +29,7 @@ import { countWork } from "./counts.ts";
 import { FLOORS, type FloorName } from "./floors.ts";
 import { spent } from "./measure.ts";
 import { Merchant } from "./merchant.ts";
+import { measureOutbox } from "./outbox.ts";
 import { profiled } from "./profile.ts";
 import { answeredOf, type Bundles, CPU_LEVEL, measureRounds, type Plan } from "./rounds.ts";
 import { measureScaling } from "./scaling.ts";
@@ -50,9 +52,11 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const OTHERS = ["counts", "cost", "scaling", "size", "webhooks", "search"] as const;
+const OTHERS = ["counts", "cost", "outbox", "scaling", "size", "webhooks", "search"] as const;
 /** Refunds in D1 for scaling. */
 const SIZES = { long: [10_000, 100_000], quick: [1000, 10_000] } as const;
+/** Charges in a short round of the outbox. */
+const OUTBOX_QUICK = 200;
 const WEBHOOK_CLIENTS = 8;
 const say = console.log;
 
@@ -111,6 +115,10 @@ async function main(): Promise<void> {
       const counted = await countWork(at("counts"));
       if (isWanted("counts")) printCounts(counted, say);
       if (isWanted("cost")) printCost(counted, say);
+    }
+    if (isWanted("outbox")) {
+      const perRound = values.charges === undefined && values.quick ? OUTBOX_QUICK : charges;
+      await measureOutbox({ rounds, charges: perRound, afresh: !values.quick, at, say });
     }
     if (isWanted("scaling")) {
       const sizes = [...SIZES[values.quick ? "quick" : "long"], ...(values.rows === undefined ? [] : [rows])];

@@ -30,6 +30,8 @@ export interface LoadAnswer {
   text: string;
   /** From the call to the last byte. */
   latencyMs: number;
+  /** When the last byte was there, ms since the epoch. */
+  answeredAt: number;
 }
 
 /** In the order of the requests. */
@@ -128,6 +130,7 @@ function send(agent: Agent, load: Load, request: LoadRequest): Promise<LoadAnswe
           status: response.statusCode ?? 0,
           text: Buffer.concat(chunks).toString("utf8"),
           latencyMs,
+          answeredAt: Date.now(),
         });
       });
     });
