@@ -11,6 +11,7 @@ export const FLOORS = {
   noop: "JSON",
   ledger: "a row in an object, of many objects",
   "ledger-hot": "fifty rows in an object, one object after the other",
+  safe: "what a refund must store before its answer: a row, its outcome, two events, an alarm",
   full: "as ledger, then a row in D1 and a message in a queue",
   "full-hot": "as ledger-hot, then a row in D1 and a message in a queue",
   page: "ten rows from D1 by an index",
@@ -84,6 +85,7 @@ export class FloorSite {
         };
       }
       case "ledger":
+      case "safe":
       case "full":
         return await this.#inserts(name, count, (i) => `many${i}`);
       case "ledger-hot":

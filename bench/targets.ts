@@ -15,6 +15,7 @@ export interface Comparison {
 export const COMPARISONS: readonly Comparison[] = [
   // Until the answer.
   { of: "create, answered", over: "ledger", atMost: 2.2 },
+  { of: "create, answered", over: "safe" },
   { of: "create-hot, answered", over: "ledger-hot" },
   { of: "respond-async, answered", over: "ledger", atMost: 1.5 },
   // With all that follows.

@@ -7,13 +7,6 @@ const RESERVATIONS = "src/charges/reservations.ts";
 const FLUSH = "src/charges/flush.ts";
 const HYDRATE = "src/charges/hydrate.ts";
 
-/** What is not in the batch brings nobody to wake. */
-const WAKES_NOBODY = {
-  file: FLUSH,
-  find: "const deliveries = announced.filter((_, i) => i % 2 === 1).flat();",
-  replace: "const deliveries = announced.slice(0, 0);",
-};
-
 export const CLOCKWORK_MUTANTS: Mutant[] = [
   {
     name: "throws out of its alarm",
@@ -47,7 +40,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: LEDGER,
-        find: "if (this.#enter({ alarm: true }) !== null) this.#alarm.armExactly();",
+        find: "if (this.#enter({ alarm: true }) !== null) this.#alarm.settle();",
         replace: "this.#enter({ alarm: true });",
       },
     ],
@@ -126,14 +119,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     name: "writes an event without its deliveries",
     why: "nobody hears of it",
     layers: ["L2"],
-    patches: [
-      {
-        file: FLUSH,
-        find: "...announcements, made]);",
-        replace: "...announcements.filter((_, i) => i % 2 === 0), made]);",
-      },
-      WAKES_NOBODY,
-    ],
+    patches: [{ file: FLUSH, find: "    ...inserts,\n    ...deliveries,\n", replace: "    ...inserts,\n" }],
   },
   {
     name: "writes an event and its deliveries one after the other",
@@ -142,14 +128,14 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: FLUSH,
-        find: "  const results = await db.batch([held, ...writes, ...announcements, made]);",
-        replace: `  for (const event of batch.events) {
-    const told = await insertEvent(db, charge, event);
-    if (told.meta.changes > 0) await insertDeliveries(db, charge, event, batch.now);
+        find: "  const results = await batchOf(db, [",
+        replace: `  if (inserts.length > 0) {
+    const told = await db.$client.batch(inserts);
+    if (told.some(({ meta }) => meta.changes > 0)) await batchOf(db, deliveries);
   }
-  const results = await db.batch([held, ...writes, made]);`,
+  const results = await batchOf(db, [`,
       },
-      WAKES_NOBODY,
+      { file: FLUSH, find: "    ...inserts,\n    ...deliveries,\n", replace: "" },
     ],
   },
   {
@@ -160,8 +146,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: FLUSH,
-        find: "set: projected,\n      setWhere:",
-        replace: "set: projected,\n      unused:",
+        find: '"dueAt", "doc"],\n      ]),\n      setWhere: sql`excluded.version >=',
+        replace: '"dueAt", "doc"],\n      ]),\n      setWhere: sql`1 or 0 =',
       },
     ],
   },
@@ -173,8 +159,8 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: FLUSH,
-        find: "})` },\n      setWhere:",
-        replace: "})` },\n      unused:",
+        find: "excluded.ledger_opened_at)`,\n      },\n      setWhere: sql`excluded.version >=",
+        replace: "excluded.ledger_opened_at)`,\n      },\n      setWhere: sql`1 or 0 =",
       },
     ],
   },
@@ -253,7 +239,7 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: PROJECTOR,
-        find: "if (isBehind(batch, receipt)) await",
+        find: "if (isBehind(batch.known, receipt)) await",
         replace: "if (receipt.version < 0) await",
       },
     ],
@@ -266,9 +252,55 @@ export const CLOCKWORK_MUTANTS: Mutant[] = [
     patches: [
       {
         file: PROJECTOR,
-        find: "        if (isBehind(batch, receipt)) await this.#catchUp();\n        this.#markSynced(batch);\n",
+        find: "        if (isBehind(batch.known, receipt)) await this.#catchUp();\n        this.#markSynced(batch);\n",
         replace:
-          "        this.#markSynced(batch);\n        if (isBehind(batch, receipt)) await this.#catchUp();\n",
+          "        this.#markSynced(batch);\n        if (isBehind(batch.known, receipt)) await this.#catchUp();\n",
+      },
+    ],
+  },
+  {
+    name: "lets what the charge has gained make up for what a refund has lost",
+    why: "a ledger that was rolled back goes on as if nothing had been",
+    layers: ["L0"],
+    test: "test/domain/flush-told.test.ts",
+    patches: [{ file: PROJECTOR, find: " || held.versions > known.versions", replace: "" }],
+  },
+  {
+    name: "says that D1 has all when it is told a part",
+    why: "a D1 that is put back to between two batches never has the rest again",
+    layers: ["L0"],
+    test: "test/domain/flush-told.test.ts",
+    patches: [
+      {
+        file: PROJECTOR,
+        find: "versionsTold(book.refunds, new Set(refunds)),",
+        replace: "versions,",
+      },
+    ],
+  },
+  {
+    name: "covers up what D1 has forgotten",
+    why: "a late batch or a lost answer, and D1 never has it again",
+    layers: ["L1", "L2"],
+    slow: true,
+    test: "test/worker/flush-rows.test.ts",
+    patches: [
+      {
+        file: FLUSH,
+        find: "and c.id = value ->> 3), 0) >= value ->> ",
+        replace: "and c.id = value ->> 3), 0) >= 0 * ",
+      },
+    ],
+  },
+  {
+    name: "takes its alarm back while work is left",
+    why: "a refund stays pending until somebody happens to ask",
+    layers: ["L2"],
+    patches: [
+      {
+        file: "src/charges/alarm-clock.ts",
+        find: "this.#armedAt === null || this.#nextDue() !== null) return;",
+        replace: "this.#armedAt === null) return;",
       },
     ],
   },

@@ -217,16 +217,15 @@ export const CONTROL_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: "tells D1 of a timeline only what it has not been told",
-    why: "a D1 that was put back never has the whole of it again",
+    name: "tells D1 of a timeline only what came last",
+    why: "what happened while D1 was away is never known",
     layers: ["L2"],
     slow: true,
     patches: [
       {
-        file: TOLD,
-        find: "({ id, timeline = [] }) =>\n    timeline.map(",
-        replace:
-          "({ id, synced, timeline = [] }) =>\n    timeline.filter(({ version }) => version > synced).map(",
+        file: "src/refunds/timeline.ts",
+        find: "return timeline.filter(({ version }) => version > synced);",
+        replace: "return timeline.filter(({ version }) => version > synced).slice(-1);",
       },
     ],
   },
@@ -256,7 +255,7 @@ export const CONTROL_MUTANTS: Mutant[] = [
     patches: [
       {
         file: "src/charges/flush.ts",
-        find: "    ...batch.refunds.flatMap((refund) => reopenBatch(db, charge, refund)),\n",
+        find: "    ...told.flatMap(({ charge, refund }) => reopenBatch(db, charge, refund)),\n",
         replace: "",
       },
     ],

@@ -64,8 +64,8 @@ export const DELIVERY_MUTANTS: Mutant[] = [
     patches: [
       {
         file: "src/webhooks/fan-out.ts",
-        find: "lane === null ? [] : [{ id, lane, app, livemode }],",
-        replace: "lane === null ? [] : [{ id, lane, app, livemode }].slice(1),",
+        find: "lane === null ? [] : [{ id, lane, app, livemode: Boolean(livemode) }]",
+        replace: "lane === null ? [] : [{ id, lane, app, livemode: Boolean(livemode) }].slice(1)",
       },
     ],
   },

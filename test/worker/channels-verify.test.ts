@@ -33,6 +33,15 @@ describe("a payment is confirmed at the channel before its first live refund", (
     expect(payments(shop)).toHaveLength(1);
   });
 
+  it("a key that Stripe refuses by then sends nothing, and asks for a person", async () => {
+    const shop = await StripeMerchant.create();
+    const charge = await shop.charge();
+    shop.books.onQuestion(() => failure(401, "api_key_expired"));
+    const { body: refund } = await shop.refund(charge);
+    expect(refund).toMatchObject({ status: "pending", attention: "configuration" });
+    expect(shop.books.submissions).toEqual([]);
+  });
+
   it.each([
     ["amount", { ...USD, amount: 9999 }],
     ["currency", { ...USD, currency: "eur" }],
