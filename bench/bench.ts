@@ -103,7 +103,7 @@ async function main(): Promise<void> {
     }
     if (isWanted("webhooks") && floor !== null) {
       const size = { requests, concurrency: WEBHOOK_CLIENTS };
-      const around = values.profile ? withProfile : undefined;
+      const around = values.profile ? profiling(worker.code) : undefined;
       const print = webhookPrinter(say);
       await measureWebhooks({ worker, floor, size, at, inspect: values.profile, around, print, say });
     }
@@ -167,7 +167,9 @@ async function profileCases(
       const warmUp = await prepare(name, merchant, Math.ceil(charges / 5));
       await merchant.send(warmUp.requests, warmUp.judge);
       const { requests, judge } = await prepare(name, merchant, charges);
-      await withProfile(merchant, name, () => spent(resting, () => merchant.send(requests, judge)));
+      await profiling(worker.code)(merchant, name, () =>
+        spent(resting, () => merchant.send(requests, judge)),
+      );
     }
     await merchant.rest();
     say(`\n${await merchant.verify()}`);
@@ -176,13 +178,16 @@ async function profileCases(
   }
 }
 
-async function withProfile<T>(merchant: Merchant, name: string, work: () => Promise<T>): Promise<T> {
-  const { inspector } = merchant.runtime;
-  if (inspector === null) return await work();
-  const file = `${name}.cpuprofile`;
-  const { result, heaviest } = await profiled(inspector, file, work);
-  say(`\n${file}:\n${heaviest.join("\n")}`);
-  return result;
+/** Has work profiled, if the runtime has an inspector; `code` is what it runs. */
+function profiling(code: string) {
+  return async <T>(merchant: Merchant, name: string, work: () => Promise<T>): Promise<T> => {
+    const { inspector } = merchant.runtime;
+    if (inspector === null) return await work();
+    const file = `${name}.cpuprofile`;
+    const { result, heaviest, parts } = await profiled(inspector, file, code, work);
+    say(`\n${file}, by function:\n${heaviest.join("\n")}\n\nby part:\n${parts.join("\n")}`);
+    return result;
+  };
 }
 
 function wholeNumber(

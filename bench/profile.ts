@@ -1,5 +1,6 @@
-// A sampled profile of the Worker's JavaScript through the runtime's inspector: where the time of a case goes. What the
-// runtime does outside JavaScript (SQLite, the disk, RPC) appears as "(program)", and its idle time is left out.
+// A sampled profile of the Worker's JavaScript through the runtime's inspector: where the time of a case goes, by part of
+// the Worker and by function. What the runtime does for a call of its own (SQL, a digest, a timer) is that call's; what it
+// does outside JavaScript (the disk, RPC) appears as "(program)", and its idle time is left out.
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -18,12 +19,16 @@ interface Profile {
   timeDeltas: number[];
 }
 
-/** Profiles while `work` runs, writes the profile for a browser's tools and returns its heaviest functions. */
+/**
+ * Profiles while `work` runs, writes the profile for a browser's tools and returns the heaviest functions and parts of the
+ * Worker. `code` is what runs, with names that can be read.
+ */
 export async function profiled<T>(
   inspector: URL,
   file: string,
+  code: string,
   work: () => Promise<T>,
-): Promise<{ result: T; heaviest: string[] }> {
+): Promise<{ result: T; heaviest: string[]; parts: string[] }> {
   const connection = await Connection.open(inspector);
   try {
     await connection.call("Profiler.enable");
@@ -32,7 +37,12 @@ export async function profiled<T>(
     const result = await work();
     const { profile } = (await connection.call("Profiler.stop")) as { profile: Profile };
     await writeFile(file, JSON.stringify(profile));
-    return { result, heaviest: heaviest(profile) };
+    const parts = partsOf(code);
+    return {
+      result,
+      heaviest: heaviest(profile, nameOf, 25),
+      parts: heaviest(profile, (frame) => partOf(frame, parts), 30),
+    };
   } finally {
     connection.close();
   }
@@ -86,9 +96,13 @@ class Connection {
   }
 }
 
-/** Functions by the time spent in themselves, and the share of it, idle time left out. */
-function heaviest({ nodes, samples, timeDeltas }: Profile): string[] {
-  const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
+/** By the time spent in themselves, and the share of it, idle time left out. */
+function heaviest(
+  { nodes, samples, timeDeltas }: Profile,
+  naming: (frame: CallFrame) => string,
+  most: number,
+): string[] {
+  const names = new Map(nodes.map(({ id, callFrame }) => [id, naming(callFrame)]));
   const own = new Map<string, number>();
   for (const [i, id] of samples.entries()) {
     const name = names.get(id) ?? "?";
@@ -97,7 +111,7 @@ function heaviest({ nodes, samples, timeDeltas }: Profile): string[] {
   const total = [...own.values()].reduce((sum, us) => sum + us, 0);
   const sorted = [...own].sort((a, b) => b[1] - a[1]);
   return sorted
-    .slice(0, 25)
+    .slice(0, most)
     .map(
       ([name, us]) =>
         `${((us / total) * 100).toFixed(1).padStart(5)} %  ${(us / 1000).toFixed(0).padStart(6)} ms  ${name}`,
@@ -107,4 +121,26 @@ function heaviest({ nodes, samples, timeDeltas }: Profile): string[] {
 function nameOf({ functionName, url, lineNumber }: CallFrame): string {
   if (functionName.startsWith("(")) return functionName;
   return `${functionName || "anonymous"}  ${url.replace(/^.*\//, "")}:${lineNumber + 1}`;
+}
+
+/** The part that each line of a bundle comes from: the bundler writes its file above it. */
+function partsOf(code: string): string[] {
+  let part = "";
+  return code.split("\n").map((line) => {
+    const file = /^\/\/ (.*\.[cm]?[jt]s)$/.exec(line)?.[1];
+    if (file !== undefined) part = folderOf(file);
+    return part;
+  });
+}
+
+/** A package, a folder of ours, or a file of ours that is in none. */
+function folderOf(file: string): string {
+  const ofPackage = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1];
+  return ofPackage ?? /(?:src|bench)\/[^/]+/.exec(file)?.[0] ?? file;
+}
+
+function partOf({ functionName, url, lineNumber }: CallFrame, parts: readonly string[]): string {
+  if (functionName.startsWith("(")) return functionName;
+  if (url === "") return `runtime: ${functionName || "anonymous"}`;
+  return url.includes("-internal:") ? `runtime: ${url}` : (parts[lineNumber] ?? url);
 }

@@ -36,7 +36,7 @@ const endpoints = routeFiles.flatMap((file) =>
   }),
 );
 
-for (const { method, path, file } of endpoints) {
+const served = endpoints.map(({ method, path, file }) => {
   const route = new Lazy(async () => {
     const [{ serving }, routes] = await Promise.all([import("./http/serve.ts"), file.load()]);
     const found = routes.find((one) => one.method === method && one.path === path);
@@ -44,6 +44,12 @@ for (const { method, path, file } of endpoints) {
     return serving(found);
   });
   app.on([method], [path], (c) => route.use((serve) => serve(c)));
+  return route;
+});
+
+/** Loads every route now: for a simulation, whose clock does not wait for code. */
+export async function loadRoutes(): Promise<void> {
+  await Promise.all(served.map((route) => route.use(() => undefined)));
 }
 
 app.notFound((c) => {

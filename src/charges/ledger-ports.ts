@@ -27,10 +27,8 @@ export interface FlushBatch {
   charge: Charge;
   /** The charge's own version that D1 has. */
   synced: number;
-  /** What D1 will have: the charge's version and those of its refunds in all. Guards the charge's row. */
+  /** Grows with every change of the charge or its refunds: guards the charge's row. */
   version: number;
-  /** What D1 must have before; if it has less, it has forgotten, and the charge's row stays as it is to show that. */
-  told: number;
   balance: Balance;
   freeze: Freeze | null;
   highestSeq: number;
@@ -42,16 +40,14 @@ export interface FlushBatch {
 }
 
 /**
- * What D1 held of the charge before the batch. More than the ledger knows of means that the ledger was rolled back; less
- * than it was told before, that D1 was.
+ * What D1 holds of the charge. More than the ledger knows of means that the ledger was rolled back; less than it was told,
+ * that D1 was. Rows alone say so, and never lose a version: what a lost answer would have shown, the next one shows.
  */
 export interface FlushReceipt {
-  /** The charge's version and those of its refunds; 0 when D1 did not have the charge. */
+  /** The charge's version and those of its refunds as its row had them before; 0 when D1 did not have the charge. */
   version: number;
-  /** Those of the refunds. */
+  /** The versions of its refunds in all, after the batch. */
   versions: number;
-  /** How many refunds D1 had that the ledger does not know. */
-  strangers: number;
 }
 
 export interface LedgerPorts {

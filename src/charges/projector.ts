@@ -20,8 +20,10 @@ interface Batch {
   flush: FlushBatch;
   /** The last event in it. */
   outbox: number;
-  /** What the ledger itself knows of, as a receipt tells it. */
-  known: Pick<FlushReceipt, "version" | "versions">;
+  /** The versions of all refunds that the ledger knows. */
+  known: number;
+  /** Those that D1 must have after it; it may have more if the batch does not hold all. */
+  told: number;
   /** Every event of these refunds is in the batch. */
   complete: boolean;
 }
@@ -61,9 +63,9 @@ export class Projector {
         this.#failures = 0;
         this.#toldAt = this.#ports.now();
         // Before the batch counts as told: should this fail, it is sent again, and what it showed is seen again.
-        if (isBehind(batch.known, receipt)) await this.#catchUp();
+        if (isBehind(batch, receipt)) await this.#catchUp();
         this.#markSynced(batch);
-        if (receipt.version < batch.flush.told && !retold) {
+        if (receipt.versions < batch.told && !retold) {
           retold = true;
           this.retell();
         }
@@ -93,12 +95,12 @@ export class Projector {
     const refunds = book.refunds.filter((refund) => refund.version > refund.synced).slice(0, REFUNDS_MAX);
     if (refunds.length === 0 && book.charge.version <= book.cover.synced) return null;
     const outbox = book.outbox(EVENTS_MAX);
-    const versions = versionsTold(book.refunds, new Set(book.refunds));
+    const sent = new Set(refunds);
+    const known = sum(book.refunds, ({ version }) => version);
     const flush: FlushBatch = {
       charge: book.charge,
       synced: book.cover.synced,
-      version: book.charge.version + versionsTold(book.refunds, new Set(refunds)),
-      told: book.cover.synced + versionsTold(book.refunds, new Set()),
+      version: book.charge.version + known,
       balance: balanceOf(book.charge, book.refunds),
       freeze: book.cover.freeze,
       highestSeq: book.nextSeq - 1,
@@ -110,7 +112,8 @@ export class Projector {
     return {
       flush,
       outbox: outbox.at(-1)?.id ?? 0,
-      known: { version: book.charge.version + versions, versions },
+      known,
+      told: sum(book.refunds, (refund) => (sent.has(refund) ? refund.version : refund.synced)),
       complete: outbox.length < EVENTS_MAX,
     };
   }
@@ -207,12 +210,11 @@ export class Projector {
   }
 }
 
-/** The sum of the versions that D1 has of refunds once it is told of some of them. */
-function versionsTold(refunds: readonly Refund[], sent: ReadonlySet<Refund>): number {
-  return refunds.reduce((sum, refund) => sum + (sent.has(refund) ? refund.version : refund.synced), 0);
+function sum(refunds: readonly Refund[], of: (refund: Refund) => number): number {
+  return refunds.reduce((total, refund) => total + of(refund), 0);
 }
 
 /** D1 knows what this ledger does not: the ledger was rolled back. */
-function isBehind(known: Batch["known"], held: FlushReceipt): boolean {
-  return held.version > known.version || held.versions > known.versions || held.strangers > 0;
+function isBehind({ flush, known }: Batch, held: FlushReceipt): boolean {
+  return held.version > flush.version || held.versions > known;
 }

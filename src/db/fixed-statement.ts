@@ -50,7 +50,7 @@ export function parametersOf<Table extends SQLiteTable>(
 }
 
 /** A row's values as D1 stores them, in the order of the columns. */
-export function valuesOf<Table extends SQLiteTable>(table: Table, row: Table["$inferSelect"]): unknown[] {
+function valuesOf<Table extends SQLiteTable>(table: Table, row: Table["$inferSelect"]): unknown[] {
   return Object.entries(getTableColumns(table)).map(([key, column]) => {
     const value = (row as Record<string, unknown>)[key] ?? null;
     return value === null ? null : column.mapToDriverValue(value);

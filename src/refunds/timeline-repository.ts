@@ -5,25 +5,21 @@ import { FixedStatement, parametersOf, rowsOf } from "../db/fixed-statement.ts";
 import type { Tenant } from "../db/tenant.ts";
 import type { Refund, TimelineEntry } from "./refund.ts";
 import { refundTimeline } from "./table.ts";
-import { untold } from "./timeline.ts";
 
 const INSERT = new FixedStatement((db) =>
   db.insert(refundTimeline).select(rowsOf(refundTimeline)).onConflictDoNothing(),
 );
 
 /**
- * Statements for what D1 has not been told of these refunds' timelines: one as a rule. What is there is never changed, and
- * what D1 forgot in a restore is told again with the refund itself.
+ * Statements for all that ledgers keep of these refunds' timelines: one as a rule. What is there is never changed, and what
+ * D1 forgot in a restore is told again.
  */
 export function insertTimeline(
   db: Database,
   told: readonly { tenant: Tenant; refund: Refund }[],
 ): D1PreparedStatement[] {
-  const rows = told.flatMap(({ tenant: { app, livemode }, refund }) =>
-    untold(refund).map((entry) => {
-      const { version, at } = entry;
-      return { app, livemode, refund: refund.id, version, at, entry };
-    }),
+  const rows = told.flatMap(({ tenant: { app, livemode }, refund: { id, timeline = [] } }) =>
+    timeline.map((entry) => ({ app, livemode, refund: id, version: entry.version, at: entry.at, entry })),
   );
   return parametersOf(refundTimeline, rows).map((page) => INSERT.bind(db, { rows: page }));
 }

@@ -2,6 +2,7 @@
 // rotated in the middle, then all faults end and time passes until nothing is left to do. The dice are seeded: a seed
 // repeats all they decide. What the sockets of the machine decide, in which order two answers come that were under way
 // at once, they do not repeat, so a failing seed may need more than one try.
+import "../simulation/loaded.ts";
 import { CALL } from "../../src/charges/ledger-calls.ts";
 import { refundOrderNo } from "../../src/refunds/refund.ts";
 import type { FaultRates } from "../emulators/channel-emulator.ts";

@@ -10,8 +10,10 @@ const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "ut
 function packagesOf(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file) || !file.endsWith(".ts")) return new Set();
   seen.add(file);
-  const imports = readFileSync(file, "utf8").matchAll(/^(?:import|export)(?! type)[^;]*? from "([^"]+)"/gm);
-  const found = [...imports].map((match) => match[1] as string);
+  const text = readFileSync(file, "utf8");
+  const imports = [...text.matchAll(/^(?:import|export)(?! type)[^;]*? from "([^"]+)"/gm)];
+  const later = [...text.matchAll(/\bimport\("([^"]+)"\)/g)];
+  const found = [...imports, ...later].map((match) => match[1] as string);
   const inner = found
     .filter((path) => path.startsWith("."))
     .flatMap((path) => [...packagesOf(join(dirname(file), path), seen)]);

@@ -35,8 +35,8 @@ export class Bench {
   ports: LedgerPorts;
   ledger: Ledger;
   readonly #dice = new Dice(2);
-  /** The charge's version in D1; null before it is told anything. */
-  #held: number | null = null;
+  /** The versions D1 has, by refund. */
+  readonly #projected = new Map<string, number>();
 
   constructor() {
     const channel: Channel = {
@@ -70,9 +70,9 @@ export class Bench {
       mayCall: async () => true,
       flush: async (batch) => {
         this.flushes.push(batch);
-        const version = this.#held ?? batch.told;
-        this.#held = Math.max(version, batch.version);
-        return { version, versions: 0, strangers: 0 };
+        for (const { id, version } of batch.refunds) this.#projected.set(id, version);
+        const versions = [...this.#projected.values()].reduce((sum, version) => sum + version, 0);
+        return { version: 0, versions };
       },
       projection: async () => null,
       alert: (kind) => this.alerts.push(kind),

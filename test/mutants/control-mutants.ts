@@ -217,15 +217,16 @@ export const CONTROL_MUTANTS: Mutant[] = [
     ],
   },
   {
-    name: "tells D1 of a timeline only what came last",
-    why: "what happened while D1 was away is never known",
+    name: "tells D1 of a timeline only what it has not been told",
+    why: "a D1 that was put back never has the whole of it again",
     layers: ["L2"],
     slow: true,
     patches: [
       {
-        file: "src/refunds/timeline.ts",
-        find: "return timeline.filter(({ version }) => version > synced);",
-        replace: "return timeline.filter(({ version }) => version > synced).slice(-1);",
+        file: TOLD,
+        find: "refund: { id, timeline = [] } }) =>\n    timeline.map(",
+        replace:
+          "refund: { id, synced, timeline = [] } }) =>\n    timeline.filter(({ version }) => version > synced).map(",
       },
     ],
   },

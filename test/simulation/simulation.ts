@@ -1,5 +1,6 @@
 // One run: a world with its merchants, a storm of faults, healing, rest, and the invariants. The seed decides everything,
 // so a run that breaks something can be watched again.
+import "./loaded.ts";
 import { Batches } from "./batches.ts";
 import { Clients } from "./clients.ts";
 import { Deciders } from "./deciders.ts";

@@ -1,5 +1,6 @@
 // One run: merchants with endpoints of every kind, days of events among faults, healing, rest, and what must be true
 // then. The seed decides everything, so a run that breaks something can be watched again.
+import "../loaded.ts";
 import { mintId } from "../../../src/ids.ts";
 import { onPlatform } from "../platform.ts";
 import { Trace } from "../trace.ts";
