@@ -52,6 +52,8 @@ export async function untilRest(
     if (left.length === 0) {
       await outside.settled();
       left = await unsynced(runtime, clients, Math.min(until, Date.now() + SYNC_MS));
+      // What a ledger told last may have brought deliveries.
+      if (left.length === 0) left = await restless(runtime, clients);
       if (left.length === 0) return [];
     }
     if (Date.now() - saidAt > SAY_MS) {
