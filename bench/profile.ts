@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const SAMPLE_US = 500;
+const GAP_US = 4 * SAMPLE_US;
 const ANSWER_MS = 30_000;
 
 interface CallFrame {
@@ -106,7 +107,9 @@ function heaviest(
   const own = new Map<string, number>();
   for (const [i, id] of samples.entries()) {
     const name = names.get(id) ?? "?";
-    if (name !== "(idle)") own.set(name, (own.get(name) ?? 0) + (timeDeltas[i] ?? 0));
+    // While nothing runs no sample is taken: what lies between two of them then is not the first one's.
+    const us = Math.min(timeDeltas[i] ?? 0, GAP_US);
+    if (name !== "(idle)") own.set(name, (own.get(name) ?? 0) + us);
   }
   const total = [...own.values()].reduce((sum, us) => sum + us, 0);
   const sorted = [...own].sort((a, b) => b[1] - a[1]);
