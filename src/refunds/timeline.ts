@@ -43,7 +43,7 @@ export function noted(before: Refund | undefined, after: Refund, note: Note | nu
 }
 
 /** What is not in D1 yet. */
-export function untold({ timeline = [], synced }: Refund): TimelineEntry[] {
+function untold({ timeline = [], synced }: Refund): TimelineEntry[] {
   return timeline.filter(({ version }) => version > synced);
 }
 
